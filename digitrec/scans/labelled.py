@@ -1,0 +1,121 @@
+"""Labelled scans: class folders, tables and MNIST, as one kind of set."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv, parquet
+
+from digitrec.errors import InputError
+from digitrec.scans import mnist
+from digitrec.scans.inputs import list_inputs
+
+CALIBRATION_IMAGES = 10_000
+DIGITS = tuple(str(digit) for digit in range(10))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSet:
+    """Scans and what they show: paths or contents of image files, and labels uint8 [N], 0 to 9."""
+
+    name: str
+    scans: Sequence[str | bytes]
+    labels: NDArray[np.uint8]
+
+
+def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
+    """Load a labelled set.
+
+    Args:
+        source: `mnist:test`, `mnist:train`, `mnist:calibration`, a folder of class folders
+            (`0/` … `9/`), or a CSV or Parquet file with the columns `path` (relative to that
+            file) and `label`.
+        data: folder with MNIST's four files; None: the cache.
+
+    Raises:
+        InputError: there is no such set, or it is empty or not well formed.
+    """
+    match source:
+        case "mnist:test":
+            return mnist_set("test", data)
+        case "mnist:train":
+            return mnist_set("train", data)
+        case "mnist:calibration":
+            return _calibration_part(data)
+    path = Path(source)
+    if path.is_dir():
+        return _from_class_folders(path)
+    if path.is_file():
+        return _from_table(path)
+    raise InputError(f"no labelled set {source}: expected a folder, a table or mnist:test")
+
+
+def mnist_set(split: mnist.Split, data: Path | None = None) -> LabelledSet:
+    """Give a split of MNIST as PNGs in memory, so that it is read as any scan is."""
+    images, labels = mnist.load(split, data)
+    return LabelledSet(f"mnist:{split}", [png(image) for image in images], labels)
+
+
+def _calibration_part(data: Path | None) -> LabelledSet:
+    """The 10,000 of MNIST's training images whose SHA-256 comes first."""
+    images, labels = mnist.load("train", data)
+    digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
+    chosen = sorted(range(len(images)), key=digests.__getitem__)[:CALIBRATION_IMAGES]
+    return LabelledSet("mnist:calibration", [png(images[k]) for k in chosen], labels[chosen])
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """Encode grey pixels uint8 [H, W] as a PNG file."""
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+def _from_class_folders(folder: Path) -> LabelledSet:
+    scans: list[str] = []
+    labels: list[int] = []
+    for digit in DIGITS:
+        if (folder / digit).is_dir():
+            paths = list_inputs([str(folder / digit)]).paths
+            scans += paths
+            labels += [int(digit)] * len(paths)
+    if not scans:
+        raise InputError(f"{folder} is no labelled set: no scans in class folders 0 to 9")
+    return LabelledSet(str(folder), scans, np.array(labels, np.uint8))
+
+
+def _from_table(file: Path) -> LabelledSet:
+    try:
+        table = parquet.read_table(file) if file.suffix == ".parquet" else csv.read_csv(file)
+    except (pa.ArrowException, OSError) as why:
+        raise InputError(f"{file} can't be read as a table: {why}") from why
+    if not {"path", "label"} <= set(table.column_names):
+        raise InputError(f"{file} has no columns path and label")
+    labels = [str(label) for label in table["label"].to_pylist()]
+    wrong = [label for label in labels if label not in DIGITS]
+    if wrong or not labels:
+        raise InputError(
+            f"{file} has {f'the label {wrong[0]}' if wrong else 'no rows'}: 0 to 9 count"
+        )
+    paths = [str(file.parent / path) for path in table["path"].to_pylist()]
+    return LabelledSet(str(file), paths, np.array(labels, np.uint8))
+
+
+def export_mnist(split: mnist.Split, out: Path, data: Path | None = None) -> int:
+    """Write a split of MNIST as PNGs into class folders, `out/7/00042.png`; give their number.
+
+    Raises:
+        InputError: `out` holds something already.
+        MnistError: MNIST can't be had.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} holds something already: choose another --out")
+    images, labels = mnist.load(split, data)
+    for digit in DIGITS:
+        (out / digit).mkdir(parents=True, exist_ok=True)
+    for k, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (out / str(label) / f"{k:05d}.png").write_bytes(png(image))
+    return len(labels)
