@@ -1,0 +1,231 @@
+"""A bundle: a trained network with all that is needed to use and trust it, in one folder.
+
+`digit_recognition_model.pt` (weights), `model.onnx` (the same network, scaling included) and
+`card.json`. Loading reads the card and the ONNX file only, and does not import torch.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitrec import __version__
+from digitrec.errors import BundleError
+from digitrec.files import replacing, write_json
+from digitrec.scans.normalize import NORMALIZER_VERSION
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS, ONNX, CARD = "digit_recognition_model.pt", "model.onnx", "card.json"
+SCHEMA_VERSION = 1
+ARCHITECTURE = "DigitNet"
+ASSETS = Path(__file__).parent.parent / "assets"
+SHIPPED = ("small",)
+PACKAGES = ("torch", "ray", "onnx", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """What a bundle is, where it comes from and what it scored: the content of `card.json`."""
+
+    id: str  # first 12 hex digits of a SHA-256 over the tensors' names, shapes and bytes
+    calibration_id: str  # the same of id, temperature, normaliser version and policies
+    parent_id: str | None  # the bundle it was retrained from
+    architecture: str
+    recipe: dict[str, Any]
+    data: dict[str, Any]  # name → number of images and SHA-256 of their content
+    normalizer_version: str
+    versions: dict[str, str]  # package → version it was made with
+    scorecard: dict[str, Any]  # labelled set → what it scored there
+    temperature: float  # logits are divided by it before the softmax
+    policies: list[dict[str, Any]]  # empty: no error budget
+    files: dict[str, str]  # file name → SHA-256, checked on loading
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A loaded bundle: its card, and the bytes of its ONNX network."""
+
+    card: Card
+    onnx: bytes
+
+
+def load_bundle(model: str | Path = "small") -> Bundle:
+    """Load a bundle and check its ONNX file against its card.
+
+    Args:
+        model: the name of a shipped bundle (`small`), a bundle's folder, or a run folder that
+            holds one in `bundle/`.
+
+    Raises:
+        BundleError: no bundle is there, or it is damaged.
+    """
+    folder = bundle_folder(model)
+    card = _read_card(folder)
+    try:
+        onnx = (folder / ONNX).read_bytes()
+    except OSError as why:
+        raise BundleError(f"{folder} is no bundle: {ONNX} can't be read ({why.strerror})") from why
+    if hashlib.sha256(onnx).hexdigest() != card.files.get(ONNX):
+        raise BundleError(f"{folder / ONNX} is damaged: it is not the file that {CARD} describes")
+    return Bundle(card, onnx)
+
+
+def bundle_folder(model: str | Path) -> Path:
+    """Find the folder of a bundle (see `load_bundle`).
+
+    Raises:
+        BundleError: there is none.
+    """
+    folders = [ASSETS / model] if str(model) in SHIPPED else [Path(model), Path(model) / "bundle"]
+    for folder in folders:
+        if (folder / CARD).is_file():
+            return folder
+    raise BundleError(
+        f"{model} is no bundle: expected one of {', '.join(SHIPPED)}, or a folder with {CARD}"
+    )
+
+
+def is_bundle(model: str | Path) -> bool:
+    """Tell whether `load_bundle` would find a bundle under this name."""
+    try:
+        bundle_folder(model)
+    except BundleError:
+        return False
+    return True
+
+
+def _read_card(folder: Path) -> Card:
+    try:
+        card = Card(**json.loads((folder / CARD).read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as why:
+        raise BundleError(f"{folder} is no bundle: {CARD} can't be used ({why})") from why
+    if card.schema_version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder} was made for another digitrec: its card has schema version "
+            f"{card.schema_version}, this program reads {SCHEMA_VERSION}"
+        )
+    return card
+
+
+def save_bundle(
+    folder: Path,
+    weights: "Mapping[str, Tensor]",
+    *,
+    recipe: Mapping[str, Any],
+    data: Mapping[str, Any],
+    parent_id: str | None = None,
+) -> None:
+    """Write a bundle without a scorecard: weights, ONNX network and card.
+
+    The ONNX file is checked to give torch's logits before it counts.
+
+    Args:
+        folder: is made; files already there are replaced, each whole.
+        weights: a DigitNet's state_dict, on the CPU.
+        recipe: the settings it was trained with.
+        data: what it was trained on, as `describe_data` says it.
+        parent_id: the id of the bundle it was retrained from.
+    """
+    import torch
+
+    with replacing(folder / WEIGHTS) as temporary:
+        torch.save({"architecture": ARCHITECTURE, "state_dict": dict(weights)}, temporary)
+    with replacing(folder / ONNX) as temporary:
+        temporary.write_bytes(_export_onnx(weights))
+    identity = _weights_id(weights)
+    card = Card(
+        id=identity,
+        calibration_id=_calibration_id(identity, temperature=1.0, policies=[]),
+        parent_id=parent_id,
+        architecture=ARCHITECTURE,
+        recipe=dict(recipe),
+        data=dict(data),
+        normalizer_version=NORMALIZER_VERSION,
+        versions={
+            "digitrec": __version__,
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in PACKAGES},
+        },
+        scorecard={},
+        temperature=1.0,
+        policies=[],
+        files={
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in (WEIGHTS, ONNX)
+        },
+    )
+    write_json(folder / CARD, asdict(card))
+
+
+def write_scorecard(folder: Path, scorecard: Mapping[str, Any]) -> None:
+    """Put a scorecard (labelled set → what the bundle scored) into the bundle's card."""
+    write_json(folder / CARD, {**asdict(_read_card(folder)), "scorecard": dict(scorecard)})
+
+
+def describe_data(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, Any]:
+    """Describe a labelled set for the card: how many images, and a SHA-256 of their content."""
+    digest = hashlib.sha256(images.tobytes())
+    digest.update(labels.tobytes())
+    return {"images": len(labels), "sha256": digest.hexdigest()}
+
+
+def _weights_id(weights: "Mapping[str, Tensor]") -> str:
+    digest = hashlib.sha256()
+    for name, tensor in weights.items():
+        digest.update(f"{name} {list(tensor.shape)}".encode())
+        digest.update(tensor.numpy().astype("<f4").tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _calibration_id(identity: str, temperature: float, policies: list[dict[str, Any]]) -> str:
+    content = json.dumps([identity, temperature, NORMALIZER_VERSION, policies], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _export_onnx(weights: "Mapping[str, Tensor]") -> bytes:
+    import logging
+
+    import torch
+
+    from digitrec.model.network import DigitNet, ScanNet
+
+    network = DigitNet()
+    network.load_state_dict(dict(weights))
+    scan_net = ScanNet(network).eval()
+    example = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    program = torch.onnx.export(
+        scan_net,
+        (example,),
+        input_names=["scans"],
+        output_names=["logits"],
+        dynamic_shapes={"scans": {0: torch.export.Dim("scans")}},
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None  # None is the answer of the old exporter only
+    onnx: bytes = program.model_proto.SerializeToString()
+    _check_export(scan_net, onnx)
+    return onnx
+
+
+def _check_export(scan_net: Any, onnx: bytes) -> None:
+    import onnxruntime
+    import torch
+
+    scans = torch.randint(0, 256, (7, 28, 28), dtype=torch.uint8)
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    [logits] = session.run(["logits"], {"scans": scans.numpy()})
+    with torch.inference_mode():
+        expected = scan_net(scans).numpy()
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)

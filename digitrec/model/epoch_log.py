@@ -1,0 +1,117 @@
+"""What each epoch of a run measured: to a JSON-lines file, to TensorBoard and to `logging`.
+
+Ray Train's controller appends the lines; the driver, on the same machine, follows the file.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ray.train import Checkpoint, UserCallback
+
+POLL_SECONDS = 0.2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochRecord:
+    """What one epoch measured; a line of `log.jsonl`."""
+
+    epoch: int  # from 1
+    train_loss: float  # mean over the epoch's images, as the weights changed
+    test_loss: float  # mean over the test set, after the epoch
+    test_accuracy: float  # share of the test set that was read right
+    learning_rate: float
+    seconds: float  # of training, without the evaluation
+    images_per_second: float  # trained on, all workers together
+
+
+class EpochWriter(UserCallback):
+    """Appends rank 0's record of every epoch to a file, from Ray Train's controller."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def after_report(
+        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
+    ) -> None:
+        """Append one line."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(metrics[0]) + "\n")
+
+
+def read_records(path: Path) -> list[EpochRecord]:
+    """Read a `log.jsonl`."""
+    return [EpochRecord(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+
+
+def write_records(path: Path, records: Sequence[EpochRecord]) -> None:
+    """Write a `log.jsonl` anew."""
+    lines = "".join(json.dumps(asdict(record)) + "\n" for record in records)
+    path.write_text(lines, "utf-8")
+
+
+@contextmanager
+def following(path: Path, on_record: Callable[[EpochRecord], None]) -> Iterator[None]:
+    """Call `on_record` for every line that `path` gains during the block, from a thread."""
+    path.touch()
+    stop = threading.Event()
+    with path.open(encoding="utf-8") as file:
+        file.seek(0, 2)
+
+        def follow() -> None:
+            unfinished = ""
+            while True:
+                last_look = stop.wait(POLL_SECONDS)
+                *lines, unfinished = (unfinished + file.read()).split("\n")
+                for line in lines:
+                    on_record(EpochRecord(**json.loads(line)))
+                if last_look:
+                    return
+
+        thread = threading.Thread(target=follow, name="epoch-log", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+@contextmanager
+def announcing(folder: Path, epochs: int) -> Iterator[Callable[[EpochRecord], None]]:
+    """Give a function that writes a record to TensorBoard (x axis: epoch) and to `logging`."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as board:
+
+        def announce(record: EpochRecord) -> None:
+            for name, value in (
+                ("loss/train", record.train_loss),
+                ("loss/test", record.test_loss),
+                ("accuracy/test", record.test_accuracy),
+                ("learning_rate", record.learning_rate),
+                ("speed/seconds", record.seconds),
+                ("speed/images_per_second", record.images_per_second),
+            ):
+                board.add_scalar(name, value, record.epoch)
+            board.flush()
+            log.info(
+                "epoch %d/%d  train loss %.4f  test loss %.4f  test accuracy %.2f %%  "
+                "%.1f s  %.0f images/s",
+                record.epoch,
+                epochs,
+                record.train_loss,
+                record.test_loss,
+                100 * record.test_accuracy,
+                record.seconds,
+                record.images_per_second,
+            )
+
+        yield announce

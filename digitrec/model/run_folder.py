@@ -1,0 +1,117 @@
+"""A run folder: what one training run leaves, on this machine or behind a URI.
+
+    recipe.json       the recipe, written first: it marks the folder as a run's
+    checkpoints/      one an epoch, written by Ray Train, which resumes from them
+    log.jsonl         one line an epoch
+    train.log         what was said through `logging`
+    tensorboard/      the same curves, for TensorBoard
+    plots/            the pictures
+    bundle/           the trained model
+
+All but the checkpoints is written on the driver's own disk. Behind a URI that is a temporary
+folder, copied up after each epoch and at the end.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pyarrow import ArrowException, fs
+
+from digitrec.errors import InputError
+from digitrec.files import write_json
+from digitrec.model.recipes import Recipe
+
+RECIPE, LOG, TEXT_LOG = "recipe.json", "log.jsonl", "train.log"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where a run's files go: `local` is the folder itself, or stands in for one behind a URI."""
+
+    name: str  # as the user gave it
+    path: str  # absolute, or within `filesystem`
+    filesystem: fs.FileSystem | None  # None: this machine's
+    local: Path
+
+    def publish(self) -> None:
+        """Copy what was written here up to the URI, if the folder lies behind one."""
+        if self.filesystem is not None:
+            fs.copy_files(
+                str(self.local),
+                self.path,
+                source_filesystem=fs.LocalFileSystem(),
+                destination_filesystem=self.filesystem,
+            )
+
+
+@contextmanager
+def open_run_folder(out: str, recipe: Recipe, *, resume: bool) -> Iterator[RunFolder]:
+    """Make a run folder, or take up the one that is there, for the length of the block.
+
+    Args:
+        out: a folder on this machine, or a URI that pyarrow's filesystems open.
+        recipe: what will be trained; resuming keeps to it, but for the number of epochs.
+        resume: go on with the run in `out`, if there is one.
+
+    Raises:
+        InputError: `out` can't be used, holds something else, or another run.
+    """
+    filesystem, path = _resolve(out)
+    store = filesystem or fs.LocalFileSystem()
+    try:
+        _check(store, path, out, recipe, resume=resume)
+        store.create_dir(path)
+    except OSError as why:
+        raise InputError(f"the run folder {out} can't be used: {why}") from why
+    local = Path(path) if filesystem is None else Path(tempfile.mkdtemp(prefix="digitrec-run-"))
+    folder = RunFolder(out, path, filesystem, local)
+    try:
+        if filesystem is not None:
+            _fetch_logs(filesystem, path, local)
+        write_json(local / RECIPE, asdict(recipe))
+        folder.publish()
+        yield folder
+    finally:
+        if filesystem is not None:
+            shutil.rmtree(local)
+
+
+def _resolve(out: str) -> tuple[fs.FileSystem | None, str]:
+    if "://" not in out:
+        return None, str(Path(out).absolute())
+    try:
+        filesystem, path = fs.FileSystem.from_uri(out)
+    except (ArrowException, ValueError, OSError) as why:
+        raise InputError(f"the run folder {out} can't be opened: {why}") from why
+    return (None if isinstance(filesystem, fs.LocalFileSystem) else filesystem), path
+
+
+def _check(store: fs.FileSystem, path: str, out: str, recipe: Recipe, *, resume: bool) -> None:
+    """Refuse a folder that holds something else, or a run that is not the one to resume."""
+    kind = store.get_file_info(path).type
+    if kind == fs.FileType.File:
+        raise InputError(f"the run folder {out} is a file: choose another --out")
+    if kind == fs.FileType.NotFound or not store.get_file_info(fs.FileSelector(path)):
+        return
+    if store.get_file_info(f"{path}/{RECIPE}").type != fs.FileType.File:
+        raise InputError(f"{out} holds something else than a run: choose another --out")
+    if not resume:
+        raise InputError(f"{out} holds a run already: go on with --resume, or choose another --out")
+    with store.open_input_stream(f"{path}/{RECIPE}") as stream:
+        earlier = Recipe(**json.loads(stream.read()))
+    if replace(earlier, epochs=recipe.epochs) != recipe:
+        raise InputError(
+            f"{out} holds a run with other settings ({earlier}): resume with the same ones"
+        )
+
+
+def _fetch_logs(filesystem: fs.FileSystem, path: str, local: Path) -> None:
+    for name in (LOG, TEXT_LOG):
+        if filesystem.get_file_info(f"{path}/{name}").type == fs.FileType.File:
+            with filesystem.open_input_stream(f"{path}/{name}") as stream:
+                (local / name).write_bytes(stream.read())

@@ -1,0 +1,34 @@
+"""One Ray session for one command: the cluster's where there is one, else this machine's own."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+
+@contextmanager
+def ray_session() -> Iterator[None]:
+    """Connect to Ray for the length of the block, and leave it as it was found.
+
+    Inside a Ray job, or with `RAY_ADDRESS` set, that is the cluster named there. Otherwise a
+    private session starts on this machine, with nothing listening outside it, and ends here.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    else:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
