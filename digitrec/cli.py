@@ -1,0 +1,50 @@
+"""The door to every command: parse, run, and turn an error into a sentence and an exit code."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from digitrec import __version__
+from digitrec.commands import classify, data, evaluate, predict, train
+from digitrec.commands.parsing import Parser
+from digitrec.errors import DigitrecError
+
+EPILOG = "`digitrec COMMAND --help` explains a command and shows an example."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; give its exit code: 0 done, 1 the run failed, 2 wrong usage or input."""
+    options = _parser().parse_args(arguments)
+    # What OpenCV can't decode becomes the row's reason; it need not say so too.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    quiet = getattr(options, "quiet", False)
+    logging.getLogger("digitrec").setLevel(logging.WARNING if quiet else logging.INFO)
+    try:
+        options.run(options)
+    except DigitrecError as why:
+        print(f"digitrec {options.command}: {why}", file=sys.stderr)
+        return why.exit_code
+    except KeyboardInterrupt:
+        print(f"digitrec {options.command}: stopped", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="digitrec",
+        description="Handwritten digits read in bulk, with a known error rate.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"digitrec {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in (train, data, predict, classify, evaluate):
+        command.add(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

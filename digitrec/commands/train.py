@@ -1,0 +1,103 @@
+"""`digitrec train`: a training run on Ray Train."""
+
+import argparse
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from digitrec.commands.parsing import add_command, add_data, add_quiet
+from digitrec.errors import InputError
+from digitrec.model.recipes import RECIPES, Recipe
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = add_command(
+        commands,
+        "train",
+        _train,
+        "Train the digit network with Ray Train; leave a run folder with a bundle in it.",
+        "digitrec train --epochs 3 --out runs/first",
+    )
+    command.add_argument("--recipe", choices=("report",), default="report", help="default: report")
+    command.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's, 30")
+    command.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="images a step over all workers together; default: the recipe's, 128",
+    )
+    command.add_argument(
+        "--learning-rate", type=float, metavar="X", help="default: the recipe's, 0.0005"
+    )
+    command.add_argument("--seed", type=int, metavar="N", help="default: 0")
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="default: 1")
+    command.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto takes a GPU for every worker where Ray has as many; default: auto",
+    )
+    command.add_argument(
+        "--out",
+        metavar="RUN_FOLDER",
+        help="a new folder, or a URI such as s3://bucket/run; default: runs/RECIPE-TIME",
+    )
+    command.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out, if there is one"
+    )
+    add_data(command)
+    add_quiet(command)
+
+
+def _train(options: argparse.Namespace) -> None:
+    recipe = _recipe(options)
+    if options.resume and not options.out:
+        raise InputError("--resume needs --out: the run folder to go on with")
+    if options.workers < 1:
+        raise InputError(f"workers must be 1 or more, not {options.workers}")
+    out = options.out or f"runs/{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    training = _training()
+    trained = training.train(
+        training.TrainSettings(
+            recipe=recipe,
+            out=out,
+            workers=options.workers,
+            device=options.device,
+            data=options.data,
+            resume=options.resume,
+        )
+    )
+    last = trained.records[-1]
+    print(
+        f"trained {last.epoch} epochs: {100 * last.test_accuracy:.2f} % of MNIST's test set right, "
+        f"test loss {last.test_loss:.4f}\n"
+        f"bundle       {out}/bundle  (id {trained.bundle_id})\n"
+        f"pictures     {out}/plots\n"
+        f"TensorBoard  tensorboard --logdir {out}/tensorboard\n"
+        f"log          {out}/log.jsonl"
+    )
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe, with what the options change in it."""
+    changes = {
+        name: value
+        for name in ("epochs", "batch_size", "learning_rate", "seed")
+        if (value := getattr(options, name)) is not None
+    }
+    try:
+        return replace(RECIPES[options.recipe], **changes)
+    except ValueError as why:
+        raise InputError(str(why)) from why
+
+
+def _training() -> Any:
+    """Import the training, which needs an extra."""
+    try:
+        from digitrec.model import train
+    except ModuleNotFoundError as why:
+        raise InputError(
+            f"training needs {why.name}, which is not installed: pip install 'digitrec[train]'"
+        ) from why
+    return train
