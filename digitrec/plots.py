@@ -113,7 +113,7 @@ def confusion(measured: Measured, path: Path) -> None:
             yticks=range(10),
         )
         # Only the mistakes are shaded: beside the diagonal they would all look white.
-        axes.imshow(errors, cmap="Reds", vmin=0, vmax=max(1, int(errors.max())) * 1.4)
+        axes.imshow(errors, cmap="Reds", vmin=0, vmax=2 * max(1, int(errors.max())))
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 colour = RIGHT if row == column else NEUTRAL

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import ray
+import ray.data
+import ray.exceptions
 
 import digitrec
 from digitrec.bulk.parts import (
@@ -107,10 +110,8 @@ def _now() -> str:
 
 def _run_chunks(settings: ClassifySettings, bundle: Bundle, paths: list[str], out: Path) -> Tally:
     """Classify all chunks on Ray Data, and add up their tallies."""
-    import ray.data
-
     ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
     tallies = ray.data.from_arrow(_chunks(paths, cpus)).map_batches(
         functools.partial(classify_chunk, bundle=bundle, out=out),
@@ -125,8 +126,13 @@ def _run_chunks(settings: ClassifySettings, bundle: Bundle, paths: list[str], ou
                 total.add(part)
                 advance(part.rows)
         except ray.exceptions.RayError as why:
-            raise RunError(f"the run failed: {str(why).strip().splitlines()[-1]}") from why
+            raise RunError(f"the run failed: {_cause(why)}") from why
     return total
+
+
+def _cause(why: ray.exceptions.RayError) -> str:
+    """The last line of the innermost traceback that Ray hands over as text."""
+    return str(why).split("\n\nThe above exception")[0].strip().splitlines()[-1]
 
 
 def _chunks(paths: list[str], cpus: int) -> list[pa.Table]:

@@ -68,4 +68,4 @@ def _measure(engine: Any, labelled: Any, options: argparse.Namespace) -> dict[st
         folder = options.out / re.sub(r"\W+", "-", labelled.name).strip("-")
         plots.confusion(measured, folder / "confusion.png")
         plots.mistakes(measured, folder / "mistakes.png")
-    return measured.scores()
+    return {**measured.scores(), "confusion": measured.confusion().tolist()}

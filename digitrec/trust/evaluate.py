@@ -56,7 +56,6 @@ class Measured:
             else None,
             "blank": self.blanks,
             "error": self.errors,
-            "confusion": self.confusion().tolist(),
         }
 
 

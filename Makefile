@@ -1,0 +1,43 @@
+# make demo   sets everything up, trains a short run and classifies a folder of 10,000 scans
+# make test   sets everything up and runs the whole suite
+
+PYTHON ?= python3
+VENV ?= .venv
+EPOCHS ?= 3
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed-train
+	rm -rf demo
+	@echo "--- training: $(EPOCHS) epochs (the report's run is EPOCHS=30)"
+	$(BIN)/digitrec train --epochs $(EPOCHS) --out demo/run
+	@echo "--- MNIST's 10,000 test images as a folder of PNGs"
+	$(BIN)/digitrec data export --out demo/scans
+	@echo "--- classifying that folder"
+	$(BIN)/digitrec classify demo/scans --model demo/run --out demo/result
+	@echo "--- how much of it is right"
+	$(BIN)/digitrec evaluate demo/run demo/scans --out demo/evaluation
+	@echo
+	@echo "result       demo/result (Parquet)"
+	@echo "pictures     demo/run/plots, demo/evaluation/demo-scans/mistakes.png"
+	@echo "TensorBoard  $(BIN)/tensorboard --logdir demo/run/tensorboard"
+
+test: lint
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# An environment with the extra $*: `make demo` needs training, `make test` the tools too.
+$(VENV)/.installed-%: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo
