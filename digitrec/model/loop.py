@@ -79,7 +79,7 @@ def evaluate(network: nn.Module, data: Labelled, rank: int = 0, world_size: int 
     """
     network.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=data.images.device)
-    for mine in torch.arange(rank, len(data), world_size).split(EVALUATION_BATCH):
+    for mine in torch.arange(len(data))[rank::world_size].split(EVALUATION_BATCH):
         logits, labels = network(scale(data.images[mine])), data.labels[mine]
         sums[0] += F.cross_entropy(logits, labels, reduction="sum")
         sums[1] += (logits.argmax(1) == labels).sum()

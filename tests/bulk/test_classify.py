@@ -1,0 +1,180 @@
+import io
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+from pyarrow import dataset
+
+from digitrec.bulk.classify import ClassifySettings, classify, classify_chunk
+from digitrec.bulk.parts import read_run
+from digitrec.errors import InputError, RunError
+from digitrec.model.bundle import Bundle
+from digitrec.scans.labelled import export_mnist
+from tests.scans.test_decode import png_header
+
+NOBODY = 65534
+
+# name → decision and, for errors, the reason's code
+HOSTILE = {
+    "empty.png": ("error", "not-an-image"),
+    "text.png": ("error", "not-an-image"),
+    "truncated.png": ("error", "truncated"),
+    "bomb.png": ("error", "too-large"),
+    "one.png": ("blank", None),
+    "two words\nand a line.png": ("accept", None),
+    "not\udcffutf8.png": ("accept", None),
+    "rgba.png": ("accept", None),
+    "sixteen.png": ("accept", None),
+    "palette.png": ("accept", None),
+    "cmyk.jpg": ("accept", None),
+    "a.gif": ("accept", None),
+    "a.BMP": ("accept", None),
+    "a.tiff": ("accept", None),
+    "a.webp": ("accept", None),
+    "moving.gif": ("accept", None),
+}
+
+
+def make_hostile(folder: Path, digit: np.ndarray) -> None:
+    """Fill a folder with what `HOSTILE` names, each readable one showing `digit`."""
+    folder.mkdir(parents=True)
+    image = Image.fromarray(np.pad(255 - digit, 10, constant_values=255))
+    grey = np.asarray(image)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    png = buffer.getvalue()
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("This is not a picture.")
+    (folder / "truncated.png").write_bytes(png[: len(png) // 2])
+    (folder / "bomb.png").write_bytes(png_header(20_000, 20_000))
+    Image.new("L", (1, 1)).save(folder / "one.png")
+    for name in ("two words\nand a line.png", os.fsdecode(b"not\xffutf8.png")):
+        (folder / name).write_bytes(png)
+    image.convert("RGBA").save(folder / "rgba.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(folder / "sixteen.png")
+    image.convert("RGB").quantize(16).save(folder / "palette.png")
+    image.convert("CMYK").save(folder / "cmyk.jpg", quality=95)
+    image.save(folder / "moving.gif", save_all=True, append_images=[Image.new("L", image.size)])
+    for name in ("a.gif", "a.BMP", "a.tiff"):
+        image.save(folder / name)
+    image.save(folder / "a.webp", lossless=True)
+    # What is no input:
+    (folder / "x.png").mkdir()
+    (folder / "loop").symlink_to(folder)
+    (folder / "self.png").symlink_to("self.png")
+    (folder / "notes.txt").write_text("no scan")
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_ten_thousand_scans_and_a_hostile_folder(
+    mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    images, labels = mnist_test
+    export_mnist("test", tmp_path / "scans")
+    make_hostile(tmp_path / "scans" / "hostile", images[0])
+    out = tmp_path / "result"
+    run = classify(ClassifySettings(inputs=(str(tmp_path / "scans"),), out=out, quiet=True))
+
+    rows = dataset.dataset(out, format="parquet").to_table().to_pylist()
+    by_path = {row["path"]: row for row in rows}
+    assert len(rows) == len(by_path) == 10_000 + len(HOSTILE)
+    for k, label in enumerate(labels):
+        assert str(tmp_path / f"scans/{label}/{k:05d}.png") in by_path
+    for name, (decision, code) in HOSTILE.items():
+        row = by_path[f"{tmp_path}/scans/hostile/{name}".replace("\udcff", "\\xff")]
+        assert row["decision"] == decision, row
+        assert (row["reason"] or "").split(":")[0] == (code or "")
+        assert row["digit"] == (7 if decision == "accept" else None), row
+    right = sum(
+        by_path[str(tmp_path / f"scans/{label}/{k:05d}.png")]["digit"] == label
+        for k, label in enumerate(labels)
+    )
+    assert 0.987 <= right / 10_000 <= 0.993
+
+    assert run["counts"] == {
+        "inputs": len(rows),
+        "rows": len(rows),
+        "accept": 10_000 + 11,
+        "review": 0,
+        "blank": 1,
+        "error": 4,
+        "errors": {"not-an-image": 2, "too-large": 1, "truncated": 1},
+        "ignored": {".png": 1, ".txt": 1},
+    }
+    assert run["first_frames"] == 1
+    assert sum(run["digits"].values()) == run["counts"]["accept"]
+    written = read_run(out)
+    assert written["state"] == "complete"
+    assert {key: written[key] for key in run} == run
+    parts = sorted(path.name for path in out.iterdir())
+    assert parts == ["_run.json", *(f"part-{k:06d}.parquet" for k in range(8))]
+    for part in out.glob("part-*"):
+        paths = dataset.dataset(part).to_table()["path"].to_pylist()
+        assert paths == sorted(paths)
+
+
+def test_a_file_that_may_not_be_read_is_a_row(
+    bundle: Bundle, mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    """Run one chunk as a user who may not read one of its two files."""
+    make_hostile(tmp_path / "scans", mnist_test[0][0])
+    tmp_path.chmod(0o777)
+    for folder in (tmp_path.parent, tmp_path.parent.parent, tmp_path / "scans"):
+        folder.chmod(0o755)
+    secret = tmp_path / "scans/rgba.png"
+    secret.chmod(0)
+    paths = [str(secret), str(tmp_path / "scans/palette.png")]
+    chunk = pa.table(
+        {"path": pa.array(map(os.fsencode, paths), pa.binary()), "number": pa.array([0, 0])}
+    )
+
+    def as_nobody() -> None:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+        classify_chunk(chunk, bundle, tmp_path)
+
+    child = multiprocessing.get_context("fork").Process(target=as_nobody)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    first, second = dataset.dataset(tmp_path / "part-000000.parquet").to_table().to_pylist()
+    assert (first["decision"], first["reason"]) == ("error", "unreadable: Permission denied")
+    assert second["digit"] == 7
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_part_that_can_not_be_written_ends_the_run(
+    mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result's folder is gone, and a file stands where it was, when the workers write."""
+    make_hostile(tmp_path / "scans", mnist_test[0][0])
+    out = tmp_path / "result"
+    settings = ClassifySettings(inputs=(str(tmp_path / "scans"),), out=out, quiet=True)
+
+    def replaced(*_: object) -> None:
+        out.touch()
+
+    monkeypatch.setattr("digitrec.bulk.classify.claim_result", replaced)
+    monkeypatch.setattr("digitrec.bulk.classify.write_run", lambda *_: None)
+    with pytest.raises(RunError, match=r"the run failed: \w*Error: "):
+        classify(settings)
+
+
+def test_nothing_to_classify_is_said(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match="no scans in"):
+        classify(ClassifySettings(inputs=(str(tmp_path),), out=tmp_path / "result"))
+    assert not (tmp_path / "result").exists()
+
+
+def test_run_json_is_json(tmp_path: Path) -> None:
+    path = tmp_path / "_run.json"
+    path.write_text(json.dumps({"state": "running"}))
+    assert read_run(tmp_path) == {"state": "running"}

@@ -1,0 +1,73 @@
+"""What the tests share: one small Ray session, the shipped bundle, MNIST, and honest skips."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitrec.errors import MnistError
+from digitrec.model.bundle import Bundle, load_bundle
+from digitrec.model.engine import Engine
+from digitrec.scans import mnist
+
+# A test's Ray session ends with it, and must not ask the home folder for anything.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip a test that needs a part which is missing; in CI that is a failure."""
+    if os.environ.get("DIGITREC_CI"):
+        pytest.fail(f"missing in CI: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    return load_bundle("small")
+
+
+@pytest.fixture(scope="session")
+def engine(bundle: Bundle) -> Engine:
+    return Engine(bundle)
+
+
+@pytest.fixture(scope="session")
+def mnist_test() -> tuple[np.ndarray, np.ndarray]:
+    """MNIST's test set: images uint8 [10000, 28, 28] and labels uint8 [10000]."""
+    try:
+        return mnist.load("test")
+    except MnistError as why:
+        skip_or_fail(f"MNIST could not be fetched: {why}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def mnist_train(mnist_test: object) -> tuple[np.ndarray, np.ndarray]:
+    return mnist.load("train")
+
+
+@pytest.fixture(scope="session")
+def real_digits() -> Path:
+    """300 scanned digits by ten people, in class folders."""
+    named = os.environ.get("DIGITREC_TEST_DATA")
+    if not named:
+        skip_or_fail("DIGITREC_TEST_DATA names no folder with real digits")
+    return Path(str(named)) / "real_digits"
+
+
+@pytest.fixture(scope="session")
+def ray_local() -> Iterator[None]:
+    """The one Ray session of the test process: two CPUs, nothing listening outside."""
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    yield
+    ray.shutdown()

@@ -1,0 +1,107 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from digitrec.errors import BundleError
+from digitrec.model.bundle import ASSETS, is_bundle, load_bundle, save_bundle, write_scorecard
+from digitrec.model.engine import Engine
+from digitrec.model.network import DigitNet, ScanNet
+
+
+@pytest.fixture(scope="module")
+def trained() -> DigitNet:
+    torch.manual_seed(1)
+    return DigitNet().eval()
+
+
+@pytest.fixture(scope="module")
+def saved(trained: DigitNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "bundle"
+    save_bundle(folder, trained.state_dict(), recipe={"name": "x"}, data={"mnist:train": {}})
+    return folder
+
+
+def test_the_files_are_the_contracts(saved: Path, trained: DigitNet) -> None:
+    names = {"digit_recognition_model.pt", "model.onnx", "card.json"}
+    assert {path.name for path in saved.iterdir()} == names
+    content = torch.load(saved / "digit_recognition_model.pt", weights_only=True)
+    assert content["architecture"] == "DigitNet"
+    again = DigitNet()
+    again.load_state_dict(content["state_dict"])
+    session = onnxruntime.InferenceSession(saved / "model.onnx")
+    [scans], [logits] = session.get_inputs(), session.get_outputs()
+    assert (scans.name, scans.type, scans.shape[1:]) == ("scans", "tensor(uint8)", [28, 28])
+    assert (logits.name, logits.type, logits.shape[1:]) == ("logits", "tensor(float)", [10])
+    assert isinstance(scans.shape[0], str)  # any number of scans
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 600])
+def test_the_engine_gives_torchs_probabilities(saved: Path, trained: DigitNet, count: int) -> None:
+    scans = np.random.default_rng(0).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+    probabilities = Engine(load_bundle(saved)).probabilities(scans)
+    with torch.inference_mode():
+        expected = ScanNet(trained)(torch.from_numpy(scans)).softmax(1).numpy()
+    assert probabilities.shape == (count, 10)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-4)
+
+
+def test_the_id_is_of_the_weights_alone(saved: Path, trained: DigitNet, tmp_path: Path) -> None:
+    identity = load_bundle(saved).card.id
+    assert len(identity) == 12
+    assert set(identity) <= set("0123456789abcdef")
+    save_bundle(tmp_path / "same", trained.state_dict(), recipe={"name": "y"}, data={})
+    assert load_bundle(tmp_path / "same").card.id == identity
+    other = {name: tensor + 1 for name, tensor in trained.state_dict().items()}
+    save_bundle(tmp_path / "other", other, recipe={"name": "x"}, data={})
+    assert load_bundle(tmp_path / "other").card.id != identity
+
+
+def test_a_scorecard_is_added_to_the_card(saved: Path) -> None:
+    write_scorecard(saved, {"mnist:test": {"accuracy": 0.5}})
+    card = load_bundle(saved).card
+    assert card.scorecard == {"mnist:test": {"accuracy": 0.5}}
+    assert (card.temperature, card.policies, card.parent_id) == (1.0, [], None)
+
+
+def test_a_run_folder_stands_for_its_bundle(saved: Path) -> None:
+    assert load_bundle(saved.parent).card == load_bundle(saved).card
+    assert is_bundle(saved)
+    assert is_bundle("small")
+    assert not is_bundle(saved / "model.onnx")
+
+
+def test_damage_is_said(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is no bundle"):
+        load_bundle(tmp_path)
+    for name in ("onnx", "card", "version", "lost"):
+        shutil.copytree(saved, tmp_path / name)
+    (tmp_path / "onnx/model.onnx").write_bytes(b"other")
+    with pytest.raises(BundleError, match=r"model\.onnx is damaged"):
+        load_bundle(tmp_path / "onnx")
+    (tmp_path / "card/card.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"card\.json can't be used"):
+        load_bundle(tmp_path / "card")
+    card = json.loads((saved / "card.json").read_text())
+    (tmp_path / "version/card.json").write_text(json.dumps({**card, "schema_version": 99}))
+    with pytest.raises(BundleError, match="schema version 99"):
+        load_bundle(tmp_path / "version")
+    (tmp_path / "lost/model.onnx").unlink()
+    with pytest.raises(BundleError, match="can't be read"):
+        load_bundle(tmp_path / "lost")
+
+
+def test_the_shipped_bundle_is_the_reports(mnist_test: tuple[np.ndarray, np.ndarray]) -> None:
+    card = load_bundle("small").card
+    assert card.recipe["name"] == "report"
+    assert card.recipe["epochs"] == 30
+    images, labels = mnist_test
+    right = Engine(load_bundle("small")).probabilities(images).argmax(1) == labels
+    assert abs(right.mean() - card.scorecard["mnist:test"]["accuracy"]) < 0.0005
+    assert 0.987 <= right.mean() <= 0.993
+    weights = torch.load(ASSETS / "small" / "digit_recognition_model.pt", weights_only=True)
+    assert sum(tensor.numel() for tensor in weights["state_dict"].values()) == 8490

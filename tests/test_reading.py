@@ -1,0 +1,65 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import digitrec
+from digitrec.errors import BundleError, InputError
+from digitrec.scans.labelled import png
+
+
+@pytest.fixture
+def seven(mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> Path:
+    path = tmp_path / "seven.png"
+    path.write_bytes(png(mnist_test[0][0]))
+    return path
+
+
+def test_a_path_its_content_and_its_pixels_are_read_alike(
+    seven: Path, mnist_test: tuple[np.ndarray, np.ndarray]
+) -> None:
+    readings = digitrec.read([str(seven), seven, seven.read_bytes(), mnist_test[0][0]])
+    assert [reading.digit for reading in readings] == [7, 7, 7, 7]
+    for reading in readings:
+        assert reading.decision == "accept"
+        assert reading.reason is None
+        assert (reading.width, reading.height) == (28, 28)
+        assert reading.confidence == reading.probabilities.max() > 0.99
+        assert reading.probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_single_scan_is_a_list_of_one(seven: Path) -> None:
+    assert [reading.digit for reading in digitrec.read(seven)] == [7]
+    assert digitrec.read([]) == []
+
+
+def test_what_has_no_digit_says_why(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("text")
+    os.mkfifo(tmp_path / "pipe.png")
+    white = np.full((30, 20, 3), 255, np.uint8)
+    missing, text, pipe, folder, blank = digitrec.read(
+        [tmp_path / "nowhere.png", tmp_path / "text.png", tmp_path / "pipe.png", tmp_path, white]
+    )
+    assert missing.reason == "vanished: no such file"
+    assert text.reason.startswith("not-an-image: ")
+    assert pipe.reason == folder.reason == "unreadable: not a regular file"
+    assert {reading.decision for reading in (missing, text, pipe, folder)} == {"error"}
+    assert (blank.decision, blank.reason, blank.width, blank.height) == ("blank", None, 20, 30)
+    for reading in (missing, blank):
+        assert reading.digit is reading.confidence is reading.probabilities is None
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((28, 28)), np.zeros((3, 28, 28), np.uint8), np.zeros((0, 5), np.uint8)],
+    ids=["floats", "channels first", "empty"],
+)
+def test_an_array_that_is_no_scan_is_refused(array: np.ndarray) -> None:
+    with pytest.raises(InputError, match="is no scan"):
+        digitrec.read([array])
+
+
+def test_a_model_that_is_none_is_refused(seven: Path) -> None:
+    with pytest.raises(BundleError, match="is no bundle"):
+        digitrec.read(seven, model=str(seven))
