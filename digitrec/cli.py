@@ -19,9 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # What OpenCV can't decode becomes the row's reason; it need not say so too.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    quiet = getattr(options, "quiet", False)
-    logging.getLogger("digitrec").setLevel(logging.WARNING if quiet else logging.INFO)
+    _log_to_stderr(quiet=getattr(options, "quiet", False))
     try:
         options.run(options)
     except DigitrecError as why:
@@ -31,6 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"digitrec {options.command}: stopped", file=sys.stderr)
         return 1
     return 0
+
+
+def _log_to_stderr(*, quiet: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger = logging.getLogger("digitrec")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -55,11 +55,12 @@ def _finish_curve(axes: Axes) -> None:
 
 def samples(images: NDArray[np.uint8], labels: NDArray[np.uint8], path: Path) -> None:
     """Draw ten samples of each digit (figure 1): images uint8 [N, 28, 28], labels uint8 [N]."""
-    chosen = [k for digit in range(10) for k in np.flatnonzero(labels == digit)[:10]]
-    with _drawing(path, 7, 7) as figure:
-        figure.suptitle("Samples of the training set")
-        for axes, k in zip(figure.subplots(10, 10).flat, chosen, strict=False):
-            _scan(axes, images[k])
+    mosaic = np.zeros((10, 28, 10, 28), np.uint8)
+    for digit in range(10):
+        some = images[labels == digit][:10]
+        mosaic[digit, :, : len(some)] = some.transpose(1, 0, 2)
+    with _drawing(path, 6, 6.3) as figure:
+        _scan(figure.add_subplot(title="Samples of the training set"), mosaic.reshape(280, 280))
 
 
 def predictions(measured: Measured, path: Path) -> None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import ray
 
+from digitrec.errors import RunError
+
 
 @contextmanager
 def ray_session() -> Iterator[None]:
@@ -14,12 +16,18 @@ def ray_session() -> Iterator[None]:
 
     Inside a Ray job, or with `RAY_ADDRESS` set, that is the cluster named there. Otherwise a
     private session starts on this machine, with nothing listening outside it, and ends here.
+
+    Raises:
+        RunError: the cluster can't be reached.
     """
     if ray.is_initialized():
         yield
         return
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    if address := os.environ.get("RAY_ADDRESS"):
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        except ConnectionError as why:
+            raise RunError(f"no Ray cluster answers at RAY_ADDRESS={address}: {why}") from why
     else:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(

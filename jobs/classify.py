@@ -1,4 +1,4 @@
-"""`digitrec classify` as a Ray job: ray job submit --working-dir . -- python jobs/classify.py …"""
+"""`digitrec classify` as a Ray job: `ray job submit --working-dir . -- python jobs/classify.py`."""
 
 import sys
 

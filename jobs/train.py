@@ -1,4 +1,4 @@
-"""`digitrec train` as a Ray job: ray job submit --working-dir . -- python jobs/train.py …"""
+"""`digitrec train` as a Ray job: `ray job submit --working-dir . -- python jobs/train.py`."""
 
 import sys
 

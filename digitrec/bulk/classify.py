@@ -36,7 +36,7 @@ from digitrec.model.engine import Engine
 from digitrec.progress import progress
 from digitrec.ray_session import ray_session
 from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW, read_scans
-from digitrec.scans.inputs import Listing, list_inputs
+from digitrec.scans.inputs import Listing, list_inputs, readable
 from digitrec.scans.normalize import NORMALIZER_VERSION
 
 # Large enough that a task's own cost vanishes, small enough that progress shows.
@@ -67,7 +67,7 @@ def classify(settings: ClassifySettings) -> dict[str, Any]:
     Engine(bundle)  # a network that can't run is found out here, not in a worker
     listing = list_inputs(settings.inputs)
     if not listing.paths:
-        raise InputError(f"no scans in {', '.join(settings.inputs)}")
+        raise InputError(f"no scans in {', '.join(map(readable, settings.inputs))}")
     listed = time.perf_counter()
     out = settings.out.absolute()
     claim_result(out)
@@ -100,7 +100,7 @@ def _header(settings: ClassifySettings, card: Card) -> dict[str, Any]:
         "calibration_id": card.calibration_id,
         "normalizer_version": NORMALIZER_VERSION,
         "policy": None,
-        "inputs": list(settings.inputs),
+        "inputs": [readable(given) for given in settings.inputs],
     }
 
 

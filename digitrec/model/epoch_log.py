@@ -3,16 +3,20 @@
 Ray Train's controller appends the lines; the driver, on the same machine, follows the file.
 """
 
+import functools
 import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.train import Checkpoint, UserCallback
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 POLL_SECONDS = 0.2
 
@@ -87,31 +91,45 @@ def following(path: Path, on_record: Callable[[EpochRecord], None]) -> Iterator[
 @contextmanager
 def announcing(folder: Path, epochs: int) -> Iterator[Callable[[EpochRecord], None]]:
     """Give a function that writes a record to TensorBoard (x axis: epoch) and to `logging`."""
-    from torch.utils.tensorboard import SummaryWriter
+    with ExitStack() as stack:
 
-    with SummaryWriter(str(folder)) as board:
+        @functools.cache
+        def board() -> "SummaryWriter":
+            # Imported on the first epoch's end: it takes seconds, and the workers train meanwhile.
+            from torch.utils.tensorboard import SummaryWriter
+
+            writer: SummaryWriter = stack.enter_context(SummaryWriter(str(folder)))
+            return writer
 
         def announce(record: EpochRecord) -> None:
-            for name, value in (
-                ("loss/train", record.train_loss),
-                ("loss/test", record.test_loss),
-                ("accuracy/test", record.test_accuracy),
-                ("learning_rate", record.learning_rate),
-                ("speed/seconds", record.seconds),
-                ("speed/images_per_second", record.images_per_second),
-            ):
-                board.add_scalar(name, value, record.epoch)
-            board.flush()
-            log.info(
-                "epoch %d/%d  train loss %.4f  test loss %.4f  test accuracy %.2f %%  "
-                "%.1f s  %.0f images/s",
-                record.epoch,
-                epochs,
-                record.train_loss,
-                record.test_loss,
-                100 * record.test_accuracy,
-                record.seconds,
-                record.images_per_second,
-            )
+            _log(record, epochs)
+            _plot(record, board())
 
         yield announce
+
+
+def _log(record: EpochRecord, epochs: int) -> None:
+    log.info(
+        "epoch %d/%d  train loss %.4f  test loss %.4f  test accuracy %.2f %%  "
+        "%.1f s  %.0f images/s",
+        record.epoch,
+        epochs,
+        record.train_loss,
+        record.test_loss,
+        100 * record.test_accuracy,
+        record.seconds,
+        record.images_per_second,
+    )
+
+
+def _plot(record: EpochRecord, board: "SummaryWriter") -> None:
+    for name, value in (
+        ("loss/train", record.train_loss),
+        ("loss/test", record.test_loss),
+        ("accuracy/test", record.test_accuracy),
+        ("learning_rate", record.learning_rate),
+        ("speed/seconds", record.seconds),
+        ("speed/images_per_second", record.images_per_second),
+    ):
+        board.add_scalar(name, value, record.epoch)
+    board.flush()

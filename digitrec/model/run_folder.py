@@ -13,7 +13,6 @@ folder, copied up after each epoch and at the end.
 """
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +37,12 @@ class RunFolder:
     filesystem: fs.FileSystem | None  # None: this machine's
     local: Path
 
+    def begin(self, recipe: Recipe) -> None:
+        """Make the folder and mark it as a run of this recipe."""
+        (self.filesystem or fs.LocalFileSystem()).create_dir(self.path)
+        write_json(self.local / RECIPE, asdict(recipe))
+        self.publish()
+
     def publish(self) -> None:
         """Copy what was written here up to the URI, if the folder lies behind one."""
         if self.filesystem is not None:
@@ -51,7 +56,7 @@ class RunFolder:
 
 @contextmanager
 def open_run_folder(out: str, recipe: Recipe, *, resume: bool) -> Iterator[RunFolder]:
-    """Make a run folder, or take up the one that is there, for the length of the block.
+    """Check that a run can go to `out`, and give its folder; nothing is written before `begin`.
 
     Args:
         out: a folder on this machine, or a URI that pyarrow's filesystems open.
@@ -62,23 +67,16 @@ def open_run_folder(out: str, recipe: Recipe, *, resume: bool) -> Iterator[RunFo
         InputError: `out` can't be used, holds something else, or another run.
     """
     filesystem, path = _resolve(out)
-    store = filesystem or fs.LocalFileSystem()
     try:
-        _check(store, path, out, recipe, resume=resume)
-        store.create_dir(path)
+        _check(filesystem or fs.LocalFileSystem(), path, out, recipe, resume=resume)
     except OSError as why:
         raise InputError(f"the run folder {out} can't be used: {why}") from why
-    local = Path(path) if filesystem is None else Path(tempfile.mkdtemp(prefix="digitrec-run-"))
-    folder = RunFolder(out, path, filesystem, local)
-    try:
-        if filesystem is not None:
-            _fetch_logs(filesystem, path, local)
-        write_json(local / RECIPE, asdict(recipe))
-        folder.publish()
-        yield folder
-    finally:
-        if filesystem is not None:
-            shutil.rmtree(local)
+    if filesystem is None:
+        yield RunFolder(out, path, None, Path(path))
+        return
+    with tempfile.TemporaryDirectory(prefix="digitrec-run-") as local:
+        _fetch_logs(filesystem, path, Path(local))
+        yield RunFolder(out, path, filesystem, Path(local))
 
 
 def _resolve(out: str) -> tuple[fs.FileSystem | None, str]:
@@ -103,7 +101,11 @@ def _check(store: fs.FileSystem, path: str, out: str, recipe: Recipe, *, resume:
     if not resume:
         raise InputError(f"{out} holds a run already: go on with --resume, or choose another --out")
     with store.open_input_stream(f"{path}/{RECIPE}") as stream:
-        earlier = Recipe(**json.loads(stream.read()))
+        content = stream.read()
+    try:
+        earlier = Recipe(**json.loads(content))
+    except (ValueError, TypeError) as why:
+        raise InputError(f"{out}: {RECIPE} can't be used ({why}): choose another --out") from why
     if replace(earlier, epochs=recipe.epochs) != recipe:
         raise InputError(
             f"{out} holds a run with other settings ({earlier}): resume with the same ones"

@@ -2,22 +2,17 @@
 
 import logging
 import os
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import ray.train
 import ray.train.torch
-import torch
-from numpy.typing import NDArray
-from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
-from torch import Tensor, nn
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from torch import Tensor
 
 from digitrec import plots
 from digitrec.errors import InputError, RunError
@@ -30,10 +25,9 @@ from digitrec.model.epoch_log import (
     following,
     write_records,
 )
-from digitrec.model.loop import evaluate, labelled, train_epoch
-from digitrec.model.network import DigitNet
 from digitrec.model.recipes import Recipe
 from digitrec.model.run_folder import LOG, TEXT_LOG, RunFolder, open_run_folder
+from digitrec.model.worker import Arrays, load_state, train_worker
 from digitrec.ray_session import ray_session
 from digitrec.scans import mnist
 from digitrec.scans.labelled import mnist_set
@@ -41,11 +35,8 @@ from digitrec.trust.evaluate import measure
 
 # A worker that dies is replaced, and the run goes on from its last epoch, this many times.
 MAX_FAILURES = 3
-STATE = "state.pt"
 
 log = logging.getLogger(__name__)
-
-Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,37 +73,31 @@ def train(settings: TrainSettings) -> Trained:
     training, test = mnist.load("train", settings.data), mnist.load("test", settings.data)
     with (
         open_run_folder(settings.out, settings.recipe, resume=settings.resume) as folder,
-        _text_log(folder.local / TEXT_LOG),
+        ray_session(),
     ):
-        with ray_session():
-            state = _fit(settings, folder, training, test)
-        records = [EpochRecord(**record) for record in state["records"]]
-        write_records(folder.local / LOG, records)
-        bundle_id = _finish(settings, folder.local, state["network"], records, training)
+        use_gpu = _use_gpu(settings.device, settings.workers)
+        folder.begin(settings.recipe)
+        with _text_log(folder.local / TEXT_LOG):
+            state = _fit(settings, folder, (training, test), use_gpu=use_gpu)
+            records = [EpochRecord(**record) for record in state["records"]]
+            write_records(folder.local / LOG, records)
+            bundle_id = _finish(settings, folder.local, state["network"], records, training)
         folder.publish()
     return Trained(records, bundle_id)
 
 
-def _fit(settings: TrainSettings, folder: RunFolder, training: Arrays, test: Arrays) -> Any:
+def _fit(
+    settings: TrainSettings, folder: RunFolder, data: tuple[Arrays, Arrays], *, use_gpu: bool
+) -> Any:
     """Run Ray Train; give the state that the last epoch's checkpoint holds."""
     recipe = settings.recipe
-    use_gpu = _use_gpu(settings.device, settings.workers)
-    log.info(
-        "recipe %s: %d epochs, batches of %d, Adam at %g, seed %d, no augmentation; "
-        "%d worker%s on %s; TensorBoard: tensorboard --logdir %s",
-        recipe.name,
-        recipe.epochs,
-        recipe.batch_size,
-        recipe.learning_rate,
-        recipe.seed,
-        settings.workers,
-        "" if settings.workers == 1 else "s",
-        "cuda" if use_gpu else "cpu",
-        folder.local / "tensorboard",
-    )
+    # Ray looks at its workers every 2 s by default: longer than a small epoch, and twice more at
+    # the end of every run.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    log.info("%s", _plan(settings, folder, use_gpu=use_gpu))
     trainer = ray.train.torch.TorchTrainer(
         train_worker,
-        train_loop_config={"recipe": recipe, "data": ray.put((training, test))},
+        train_loop_config={"recipe": recipe, "data": ray.put(data)},
         scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=use_gpu),
         run_config=RunConfig(
             name="checkpoints",
@@ -126,7 +111,10 @@ def _fit(settings: TrainSettings, folder: RunFolder, training: Arrays, test: Arr
 
         def on_record(record: EpochRecord) -> None:
             announce(record)
-            folder.publish()
+            try:
+                folder.publish()
+            except OSError as why:  # the next epoch, or the end, tries again
+                log.warning("the log could not be copied to %s: %s", folder.name, why)
 
         with following(folder.local / LOG, on_record):
             try:
@@ -134,7 +122,18 @@ def _fit(settings: TrainSettings, folder: RunFolder, training: Arrays, test: Arr
             except ray.train.TrainingFailedError as why:
                 raise RunError(f"the training failed for good: {why}") from why
     assert result.checkpoint is not None  # every epoch leaves one
-    return _load(result.checkpoint)
+    return load_state(result.checkpoint)
+
+
+def _plan(settings: TrainSettings, folder: RunFolder, *, use_gpu: bool) -> str:
+    recipe = settings.recipe
+    workers = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
+    return (
+        f"recipe {recipe.name}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "
+        f"Adam at {recipe.learning_rate:g}, seed {recipe.seed}, no augmentation; "
+        f"{workers} on {'cuda' if use_gpu else 'cpu'}\n"
+        f"watch it: tensorboard --logdir {folder.local / 'tensorboard'}"
+    )
 
 
 def _use_gpu(device: str, workers: int) -> bool:
@@ -152,91 +151,6 @@ def _use_gpu(device: str, workers: int) -> bool:
             f"--workers {workers} needs as many CPUs: this machine has {resources['CPU']:.0f}"
         )
     return use_gpu
-
-
-def train_worker(config: dict[str, Any]) -> None:
-    """Train on one Ray Train worker, from its last checkpoint if there is one.
-
-    Args:
-        config: `recipe` (a Recipe) and `data`, an object reference to the training and the test
-            set, each images uint8 [N, 28, 28] and labels uint8 [N].
-    """
-    recipe: Recipe = config["recipe"]
-    context = ray.train.get_context()
-    rank, world_size = context.get_world_rank(), context.get_world_size()
-    device = ray.train.torch.get_device()
-    # Workers share a machine's cores: a second thread each would make all of them slower.
-    torch.set_num_threads(1)
-    arrays: tuple[Arrays, Arrays] = ray.get(config["data"])
-    training, test = (labelled(*split, device) for split in arrays)
-    torch.manual_seed(recipe.seed)
-    network = DigitNet().to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
-    records = _restore(network, optimizer)
-    replica = ray.train.torch.prepare_model(network) if world_size > 1 else network
-    for epoch in range(len(records) + 1, recipe.epochs + 1):
-        start = time.perf_counter()
-        train_sum = train_epoch(replica, optimizer, training, recipe, epoch, rank, world_size)
-        train_loss = _over_workers(train_sum, world_size) / len(training)
-        seconds = time.perf_counter() - start
-        test_loss, test_accuracy = (
-            _over_workers(evaluate(network, test, rank, world_size), world_size) / len(test)
-        ).tolist()
-        records.append(
-            EpochRecord(
-                epoch=epoch,
-                train_loss=train_loss.item(),
-                test_loss=test_loss,
-                test_accuracy=test_accuracy,
-                learning_rate=optimizer.param_groups[0]["lr"],
-                seconds=seconds,
-                images_per_second=len(training) / seconds,
-            )
-        )
-        _report(network, optimizer, records, rank)
-
-
-def _over_workers(values: Tensor, world_size: int) -> Tensor:
-    """Sum a tensor over all workers, and wait for it."""
-    values = values.to(torch.float64)
-    if world_size > 1:
-        torch.distributed.all_reduce(values)
-    return values.cpu()
-
-
-def _report(
-    network: nn.Module, optimizer: torch.optim.Optimizer, records: list[EpochRecord], rank: int
-) -> None:
-    """Report an epoch to Ray Train: every rank its numbers, rank 0 the checkpoint."""
-    metrics = asdict(records[-1])
-    if rank != 0:
-        ray.train.report(metrics)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        state = {
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "records": [asdict(record) for record in records],
-        }
-        torch.save(state, Path(folder) / STATE)
-        name = f"epoch-{records[-1].epoch:04d}"
-        ray.train.report(metrics, Checkpoint.from_directory(folder), checkpoint_dir_name=name)
-
-
-def _restore(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[EpochRecord]:
-    """Take up the last checkpoint, if there is one; give the records of the epochs behind it."""
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return []
-    state = _load(checkpoint)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return [EpochRecord(**record) for record in state["records"]]
-
-
-def _load(checkpoint: Checkpoint) -> Any:
-    with checkpoint.as_directory() as folder:
-        return torch.load(Path(folder) / STATE, map_location="cpu", weights_only=True)
 
 
 def _finish(
@@ -266,10 +180,13 @@ def _text_log(path: Path) -> Iterator[None]:
     """Keep what `digitrec` says through `logging` in a file too."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root = logging.getLogger("digitrec")
-    root.addHandler(handler)
+    logger = logging.getLogger("digitrec")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        root.removeHandler(handler)
+        logger.setLevel(level)
+        logger.removeHandler(handler)
         handler.close()

@@ -87,7 +87,7 @@ def _is_scan(entry: os.DirEntry[str]) -> bool:
 
 
 def _ending(path: str) -> str:
-    return os.path.splitext(path)[1].lower()
+    return readable(os.path.splitext(path)[1].lower())
 
 
 def readable(path: str) -> str:

@@ -47,16 +47,18 @@ def test_a_file_named_by_itself_is_a_scan_whatever_its_name(tmp_path: Path) -> N
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no file or folder .*nowhere"):
+    with pytest.raises(InputError, match=r"no file or folder .*nowhere"):
         list_inputs([str(tmp_path / "nowhere")])
 
 
 def test_any_name_is_listed_and_written_readably(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"odd.\xfe")).touch()
     names = [b"two words.png", b"new\nline.png", b"not\xffutf8.png", b"back\\slash.png"]
     for name in names:
         (tmp_path / os.fsdecode(name)).write_bytes(b"")
     listing = list_inputs([str(tmp_path)])
     assert sorted(os.fsencode(os.path.basename(path)) for path in listing.paths) == sorted(names)
+    assert listing.ignored == {".\\xfe": 1}
     assert {readable(os.path.basename(path)) for path in listing.paths} == {
         "two words.png",
         "new\nline.png",

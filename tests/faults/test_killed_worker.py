@@ -1,0 +1,58 @@
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from digitrec.model.epoch_log import read_records
+from digitrec.model.recipes import REPORT
+from digitrec.model.train import TrainSettings, train
+from tests.model.test_train import small_mnist  # noqa: F401
+
+
+def train_workers() -> list[psutil.Process]:
+    """The processes of this session's training workers."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.mark.usefixtures("ray_local", "small_mnist")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_is_replaced_and_the_run_ends_as_it_would_have(
+    workers: int, tmp_path: Path
+) -> None:
+    recipe = replace(REPORT, epochs=6)
+    killed: list[int] = []
+
+    def kill_after_the_second_epoch() -> None:
+        log = tmp_path / "killed" / "log.jsonl"
+        deadline = time.monotonic() + 120
+        while not killed and time.monotonic() < deadline:
+            if log.is_file() and len(read_records(log)) >= 2:
+                victim = train_workers()[0]
+                os.kill(victim.pid, signal.SIGKILL)
+                killed.append(victim.pid)
+            time.sleep(0.02)
+
+    killer = threading.Thread(target=kill_after_the_second_epoch)
+    killer.start()
+    settings = TrainSettings(recipe=recipe, out=str(tmp_path / "killed"), workers=workers)
+    survived = train(settings)
+    killer.join()
+    assert killed
+    assert [record.epoch for record in survived.records] == [1, 2, 3, 4, 5, 6]
+    assert read_records(tmp_path / "killed" / "log.jsonl") == survived.records
+    if workers == 1:
+        undisturbed = train(replace(settings, out=str(tmp_path / "undisturbed")))
+        assert survived.bundle_id == undisturbed.bundle_id
+    assert survived.records[-1].test_accuracy > 0.9

@@ -1,0 +1,44 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from digitrec.errors import InputError
+from digitrec.model.recipes import REPORT
+from digitrec.model.run_folder import open_run_folder
+
+
+def test_a_run_folder_is_not_mixed_up(tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    with open_run_folder(out, REPORT, resume=True) as folder:  # nothing there: a new one
+        assert folder.local == tmp_path / "run"
+        assert not folder.local.exists()
+        folder.begin(REPORT)
+        assert (tmp_path / "run" / "recipe.json").is_file()
+    with (
+        pytest.raises(InputError, match="holds a run already: go on with --resume"),
+        open_run_folder(out, REPORT, resume=False),
+    ):
+        pass
+    with (
+        pytest.raises(InputError, match="a run with other settings"),
+        open_run_folder(out, replace(REPORT, seed=1), resume=True),
+    ):
+        pass
+    with open_run_folder(out, replace(REPORT, epochs=40), resume=True):  # longer is no other run
+        pass
+
+
+def test_a_file_uri_is_this_machines_folder(tmp_path: Path) -> None:
+    with open_run_folder(f"file://{tmp_path}/run", REPORT, resume=False) as folder:
+        assert folder.local == tmp_path / "run"
+        assert folder.filesystem is None
+
+
+def test_a_damaged_recipe_is_said(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text("{")
+    with (
+        pytest.raises(InputError, match=r"recipe\.json can't be used"),
+        open_run_folder(str(tmp_path), REPORT, resume=True),
+    ):
+        pass

@@ -1,0 +1,166 @@
+"""Wrong usage gets one sentence and exit code 2, before anything starts."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitrec import __version__
+from digitrec.cli import main
+from digitrec.scans.labelled import export_mnist, png
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(png(np.full((9, 9), 255, np.uint8)))
+    return folder
+
+
+WRONG = [
+    ("train --epochs 0", "epochs must be 1 or more, not 0"),
+    ("train --epochs three", "invalid int value: 'three'"),
+    ("train --learning-rate -1", "learning_rate must be a number above 0, not -1.0"),
+    ("train --learning-rate nan", "learning_rate must be a number above 0"),
+    ("train --batch-size 0", "batch_size must be 1 or more, not 0"),
+    ("train --workers 0", "workers must be 1 or more, not 0"),
+    ("train --recipe best", "invalid choice: 'best'"),
+    ("train --device tpu", "invalid choice: 'tpu'"),
+    ("train --resume", "--resume needs --out"),
+    ("train --data {tmp}/nowhere", "no folder"),
+    ("train --data {scans}", "no train-images-idx3-ubyte"),
+    ("train --out {scans}", "holds something else than a run"),
+    ("train --out {scans}/a.png", "is a file"),
+    ("train --out nosuchscheme://x/y", "can't be opened"),
+    ("classify {tmp}/nowhere --out {tmp}/r", "no file or folder"),
+    ("classify {scans} --out {scans}", "holds something else than a result"),
+    ("classify {scans} --out {scans}/a.png/r", "can't be used for the result"),
+    ("classify {scans} --out {tmp}/r --model {scans}/a.png", "is no bundle"),
+    ("classify {scans} --out {tmp}/r --model huge", "is no bundle"),
+    ("classify {scans}", "the following arguments are required: --out"),
+    ("classify s3://bucket/x --out {tmp}/r", "this machine's folders only"),
+    ("predict {tmp}/nowhere.png", "no file"),
+    ("predict {scans}/a.png --model {tmp}", "is no bundle"),
+    ("evaluate {tmp}/nowhere", "no labelled set"),
+    ("evaluate small", "name a labelled set too"),
+    ("evaluate small {scans}", "no scans in class folders"),
+    ("data export", "the following arguments are required: --out"),
+    ("data export --out {scans}", "holds something already"),
+    ("", "the following arguments are required: COMMAND"),
+    ("clasify x", "invalid choice: 'clasify'"),
+]
+
+
+@pytest.mark.usefixtures("mnist_train")
+@pytest.mark.parametrize(("command", "sentence"), WRONG, ids=[command for command, _ in WRONG])
+def test_wrong_usage(
+    command: str,
+    sentence: str,
+    scans: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_ray(*_: object, **__: object) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr("ray.init", no_ray)
+    before = sorted(tmp_path.rglob("*"))
+    try:
+        code = main(command.format(tmp=tmp_path, scans=scans).split())
+    except SystemExit as stop:  # argparse's own way out
+        code = stop.code
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert sentence in err
+    assert err.count("\n") == 1, err
+    assert not out
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "digitrec.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_help_teaches_and_version_says() -> None:
+    assert run("--version").stdout == f"digitrec {__version__}\n"
+    for command in ("train", "data export", "predict", "classify", "evaluate"):
+        answer = run(*command.split(), "--help")
+        assert answer.returncode == 0
+        assert f"example:\n  digitrec {command}" in answer.stdout
+
+
+def test_predict_answers_in_words_and_json(
+    mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    seven, text = tmp_path / "seven.png", tmp_path / "text.png"
+    seven.write_bytes(png(mnist_test[0][0]))
+    text.write_text("text")
+    words = run("predict", seven, text)
+    assert words.returncode == 0
+    first, second = words.stdout.splitlines()
+    assert first == f"{seven}: 7  (100.0 % sure)"
+    assert second.startswith(f"{text}: not-an-image: ")
+    first, second = map(json.loads, run("predict", "--json", seven, text).stdout.splitlines())
+    assert (first["digit"], first["decision"], len(first["probabilities"])) == (7, "accept", 10)
+    assert (second["digit"], second["decision"]) == (None, "error")
+
+
+@pytest.mark.usefixtures("mnist_test")
+def test_export_classify_evaluate(tmp_path: Path) -> None:
+    """The journey of a folder, as a person types it; in full size in test_journeys."""
+    scans, result, pictures = tmp_path / "scans", tmp_path / "result", tmp_path / "pictures"
+    export_mnist("test", scans)
+    for digit in scans.iterdir():
+        for extra in sorted(digit.iterdir())[20:]:
+            extra.unlink()
+    classified = run("classify", scans, "--out", result)
+    assert classified.returncode == 0, classified.stderr
+    assert "200 scans: 200 accepted, 0 to review, 0 blank, 0 errors" in classified.stdout
+    assert f"result       {result}" in classified.stdout
+    assert "classify: 200 of 200" in classified.stderr
+    # The summary's last line is a command: it works.
+    look = classified.stdout.splitlines()[-1].split(maxsplit=3)[3]
+    looked = subprocess.run(
+        look.replace("python", sys.executable, 1), shell=True, capture_output=True, text=True
+    )
+    assert "[200 rows x 8 columns]" in looked.stdout, looked.stderr
+    again = run("classify", scans, "--out", result)
+    assert again.returncode == 2
+    assert "holds a result already" in again.stderr
+    evaluated = run("evaluate", "--json", "--quiet", scans, "mnist:test", "--out", pictures)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert evaluated.stderr == ""
+    scorecard = json.loads(evaluated.stdout)
+    assert scorecard == json.loads((pictures / "scorecard.json").read_text())
+    assert scorecard["scorecard"]["mnist:test"]["images"] == 10_000
+    assert scorecard["scorecard"][str(scans)]["accuracy"] > 0.95
+    assert (pictures / "mnist-test" / "confusion.png").is_file()
+    assert (pictures / "mnist-test" / "mistakes.png").is_file()
+
+
+def test_an_interrupt_is_no_traceback(tmp_path: Path, scans: Path) -> None:
+    import signal
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "digitrec.cli", "classify", scans, "--out", tmp_path / "result"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "result" / "_run.json").exists():  # Ray is about to start
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    assert err.endswith("digitrec classify: stopped\n")

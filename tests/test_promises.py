@@ -1,0 +1,99 @@
+"""What others rely on: flags, files, numbers, and who imports what."""
+
+import argparse
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+import digitrec
+from digitrec.cli import _parser
+from digitrec.model.recipes import REPORT
+
+ROOT = Path(__file__).parent.parent
+
+FLAGS = {
+    "train": {
+        "--recipe", "--epochs", "--batch-size", "--learning-rate", "--seed", "--workers",
+        "--device", "--out", "--resume", "--data", "--quiet",
+    },
+    "data export": {"--out", "--split", "--data"},
+    "predict": {"--model", "--json"},
+    "classify": {"--out", "--model", "--json", "--quiet"},
+    "evaluate": {"--out", "--json", "--quiet"},
+}  # fmt: skip
+
+
+def commands(parser: argparse.ArgumentParser, name: str = "") -> dict[str, set[str]]:
+    """Collect the flags of every command below a parser."""
+    deeper = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    if not deeper:
+        flags = {flag for action in parser._actions for flag in action.option_strings}
+        return {name: flags - {"-h", "--help"}}
+    found: dict[str, set[str]] = {}
+    for word, below in deeper[0].choices.items():
+        found |= commands(below, f"{name} {word}".strip())
+    return found
+
+
+def test_flags() -> None:
+    assert commands(_parser()) == FLAGS
+
+
+def test_the_report_recipe_is_the_reports() -> None:
+    assert asdict(REPORT) == {
+        "name": "report",
+        "batch_size": 128,
+        "epochs": 30,
+        "learning_rate": 0.0005,
+        "seed": 0,
+    }
+
+
+def test_what_the_package_gives() -> None:
+    assert digitrec.__all__ == ["Reading", "read"]
+    assert all(hasattr(digitrec, name) for name in digitrec.__all__)
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import digitrec.cli", {"numpy", "cv2", "ray", "torch", "pyarrow", "matplotlib"}),
+        ("import digitrec; digitrec.read([])", {"ray", "torch", "pandas", "matplotlib", "pyarrow"}),
+    ],
+)
+def test_who_imports_what(code: str, absent: set[str]) -> None:
+    program = f"import sys; {code}; print(' '.join(sys.modules))"
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not absent & set(answer.stdout.split())
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_classify_worker_loads_no_torch() -> None:
+    import ray
+
+    @ray.remote
+    def loaded() -> set[str]:
+        import digitrec.bulk.classify  # noqa: F401
+
+        return {"torch", "matplotlib", "torchvision", "tensorboard"} & set(sys.modules)
+
+    assert ray.get(loaded.remote()) == set()
+
+
+def test_jobs_are_thin() -> None:
+    jobs = list((ROOT / "jobs").glob("*.py"))
+    assert {job.stem for job in jobs} == {"train", "classify"}
+    assert all(len(job.read_text().splitlines()) <= 40 for job in jobs)
+
+
+def test_the_project_carries_no_large_file() -> None:
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert files
+    assert all((ROOT / file).stat().st_size < 500_000 for file in files if (ROOT / file).exists())
