@@ -96,8 +96,9 @@ def _training() -> Any:
     """Import the training, which needs an extra."""
     try:
         from digitrec.model import train
-    except ModuleNotFoundError as why:
+    except ImportError as why:
+        words = str(why).splitlines()[0]
         raise InputError(
-            f"training needs {why.name}, which is not installed: pip install 'digitrec[train]'"
+            f"training needs more than is installed ({words}): pip install 'digitrec[train]'"
         ) from why
     return train
