@@ -128,11 +128,12 @@ def _fit(
 def _plan(settings: TrainSettings, folder: RunFolder, *, use_gpu: bool) -> str:
     recipe = settings.recipe
     workers = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
+    shown = folder.name if folder.filesystem is None else folder.local
     return (
         f"recipe {recipe.name}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "
         f"Adam at {recipe.learning_rate:g}, seed {recipe.seed}, no augmentation; "
         f"{workers} on {'cuda' if use_gpu else 'cpu'}\n"
-        f"watch it: tensorboard --logdir {folder.local / 'tensorboard'}"
+        f"watch it: tensorboard --logdir {shown}/tensorboard"
     )
 
 
