@@ -2,16 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
+from digitrec.version import __version__
+
 if TYPE_CHECKING:
     from digitrec.reading import Reading, read
 
-__all__ = ["Reading", "read"]
-__version__ = "0.1.0"
+__all__ = ["Reading", "__version__", "read"]
 
 
 def __getattr__(name: str) -> Any:
     # Importing `digitrec` alone loads nothing heavy: `digitrec --version` answers at once.
-    if name in __all__:
+    if name in ("Reading", "read"):
         from digitrec import reading
 
         return getattr(reading, name)

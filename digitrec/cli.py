@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from digitrec import __version__
 from digitrec.commands import classify, data, evaluate, predict, train
 from digitrec.commands.parsing import Parser
 from digitrec.errors import DigitrecError
+from digitrec.version import __version__
 
 EPILOG = "`digitrec COMMAND --help` explains a command and shows an example."
 

@@ -15,7 +15,7 @@ from digitrec.files import replacing
 from digitrec.trust.evaluate import NO_DIGIT, Measured
 
 if TYPE_CHECKING:
-    from digitrec.model.epoch_log import EpochRecord
+    from digitrec.training.epoch_log import EpochRecord
 
 RIGHT, WRONG, NEUTRAL = "#2a7a3b", "#c0272d", "#444444"
 

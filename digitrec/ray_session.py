@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,12 +25,16 @@ def ray_session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if address := os.environ.get("RAY_ADDRESS"):
-        try:
-            ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        except ConnectionError as why:
-            raise RunError(f"no Ray cluster answers at RAY_ADDRESS={address}: {why}") from why
-    else:
+    try:
+        with _interrupt_waits():
+            _connect(os.environ.get("RAY_ADDRESS"))
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(
             address="local",
@@ -36,7 +42,29 @@ def ray_session() -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+        return
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as why:
+        raise RunError(f"no Ray cluster answers at RAY_ADDRESS={address}: {why}") from why
+
+
+@contextmanager
+def _interrupt_waits() -> Iterator[None]:
+    """Keep Ctrl-C until the block has ended.
+
+    Ray starts processes by fork, and an interrupt that falls into one of Python's fork hooks is
+    lost, with the lock of `logging` held for ever: the run would hang. Besides, only a session
+    that has started can be shut down.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
     try:
         yield
     finally:
-        ray.shutdown()
+        signal.signal(signal.SIGINT, before)
+    if interrupts:
+        raise KeyboardInterrupt

@@ -10,7 +10,7 @@ import pytest
 
 import digitrec
 from digitrec.cli import _parser
-from digitrec.model.recipes import REPORT
+from digitrec.training.recipes import REPORT
 
 ROOT = Path(__file__).parent.parent
 
@@ -53,7 +53,7 @@ def test_the_report_recipe_is_the_reports() -> None:
 
 
 def test_what_the_package_gives() -> None:
-    assert digitrec.__all__ == ["Reading", "read"]
+    assert digitrec.__all__ == ["Reading", "__version__", "read"]
     assert all(hasattr(digitrec, name) for name in digitrec.__all__)
 
 

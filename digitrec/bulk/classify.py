@@ -20,7 +20,6 @@ import ray
 import ray.data
 import ray.exceptions
 
-import digitrec
 from digitrec.bulk.parts import (
     Tally,
     check_rows,
@@ -38,6 +37,7 @@ from digitrec.ray_session import ray_session
 from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW, read_scans
 from digitrec.scans.inputs import Listing, list_inputs, readable
 from digitrec.scans.normalize import NORMALIZER_VERSION
+from digitrec.version import __version__
 
 # Large enough that a task's own cost vanishes, small enough that progress shows.
 LARGEST_CHUNK = 4096
@@ -95,7 +95,7 @@ def classify(settings: ClassifySettings) -> dict[str, Any]:
 def _header(settings: ClassifySettings, card: Card) -> dict[str, Any]:
     return {
         "started": _now(),
-        "version": digitrec.__version__,
+        "version": __version__,
         "model_id": card.id,
         "calibration_id": card.calibration_id,
         "normalizer_version": NORMALIZER_VERSION,

@@ -7,7 +7,7 @@ from typing import Any
 
 from digitrec.commands.parsing import add_command, add_data, add_quiet
 from digitrec.errors import InputError
-from digitrec.model.recipes import RECIPES, Recipe
+from digitrec.training.recipes import RECIPES, Recipe
 
 
 def add(commands: Any) -> None:
@@ -95,7 +95,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 def _training() -> Any:
     """Import the training, which needs an extra."""
     try:
-        from digitrec.model import train
+        from digitrec.training import train
     except ImportError as why:
         words = str(why).splitlines()[0]
         raise InputError(

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitrec import __version__
 from digitrec.errors import BundleError
 from digitrec.files import replacing, write_json
 from digitrec.scans.normalize import NORMALIZER_VERSION
+from digitrec.version import __version__
 
 if TYPE_CHECKING:
     from torch import Tensor

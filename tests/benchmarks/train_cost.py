@@ -20,9 +20,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 BARE_LOOP = """
 import sys, time, torch
-from digitrec.model.loop import evaluate, labelled, train_epoch
+from digitrec.training.loop import evaluate, labelled, train_epoch
 from digitrec.model.network import DigitNet
-from digitrec.model.recipes import REPORT
+from digitrec.training.recipes import REPORT
 from digitrec.scans import mnist
 
 torch.set_num_threads(1)

@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from digitrec.model.epoch_log import read_records
-from digitrec.model.recipes import REPORT
-from digitrec.model.train import TrainSettings, train
-from tests.model.test_train import small_mnist  # noqa: F401
+from digitrec.training.epoch_log import read_records
+from digitrec.training.recipes import REPORT
+from digitrec.training.train import TrainSettings, train
+from tests.training.test_train import small_mnist  # noqa: F401
 
 
 def train_workers() -> list[psutil.Process]:

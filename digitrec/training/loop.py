@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitrec.model.network import scale
-from digitrec.model.recipes import Recipe
+from digitrec.training.recipes import Recipe
 
 # An evaluation needs no gradient, so its batches are bounded by the CPU's cache alone.
 EVALUATION_BATCH = 500

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from digitrec.errors import InputError
-from digitrec.model.recipes import REPORT
-from digitrec.model.run_folder import open_run_folder
+from digitrec.training.recipes import REPORT
+from digitrec.training.run_folder import open_run_folder
 
 
 def test_a_run_folder_is_not_mixed_up(tmp_path: Path) -> None:

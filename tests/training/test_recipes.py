@@ -2,7 +2,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from digitrec.model.recipes import REPORT, STUDY
+from digitrec.training.recipes import REPORT, STUDY
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from digitrec.errors import InputError
 from digitrec.model.bundle import load_bundle
-from digitrec.model.epoch_log import read_records
-from digitrec.model.recipes import REPORT
-from digitrec.model.train import Trained, TrainSettings, train
 from digitrec.scans import mnist
+from digitrec.training.epoch_log import read_records
+from digitrec.training.recipes import REPORT
+from digitrec.training.train import Trained, TrainSettings, train
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 

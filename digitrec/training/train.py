@@ -18,19 +18,19 @@ from digitrec import plots
 from digitrec.errors import InputError, RunError
 from digitrec.model.bundle import describe_data, load_bundle, save_bundle, write_scorecard
 from digitrec.model.engine import Engine
-from digitrec.model.epoch_log import (
+from digitrec.ray_session import ray_session
+from digitrec.scans import mnist
+from digitrec.scans.labelled import mnist_set
+from digitrec.training.epoch_log import (
     EpochRecord,
     EpochWriter,
     announcing,
     following,
     write_records,
 )
-from digitrec.model.recipes import Recipe
-from digitrec.model.run_folder import LOG, TEXT_LOG, RunFolder, open_run_folder
-from digitrec.model.worker import Arrays, load_state, train_worker
-from digitrec.ray_session import ray_session
-from digitrec.scans import mnist
-from digitrec.scans.labelled import mnist_set
+from digitrec.training.recipes import Recipe
+from digitrec.training.run_folder import LOG, TEXT_LOG, RunFolder, open_run_folder
+from digitrec.training.worker import Arrays, load_state, train_worker
 from digitrec.trust.evaluate import measure
 
 # A worker that dies is replaced, and the run goes on from its last epoch, this many times.

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from ray.train import Checkpoint
 from torch import Tensor, nn
 
-from digitrec.model.epoch_log import EpochRecord
-from digitrec.model.loop import evaluate, labelled, train_epoch
 from digitrec.model.network import DigitNet
-from digitrec.model.recipes import Recipe
+from digitrec.training.epoch_log import EpochRecord
+from digitrec.training.loop import evaluate, labelled, train_epoch
+from digitrec.training.recipes import Recipe
 
 STATE = "state.pt"
 

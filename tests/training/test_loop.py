@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from digitrec.model.loop import Labelled, epoch_order, evaluate, labelled, train_epoch
 from digitrec.model.network import DigitNet
-from digitrec.model.recipes import REPORT
+from digitrec.training.loop import Labelled, epoch_order, evaluate, labelled, train_epoch
+from digitrec.training.recipes import REPORT
 
 CPU = torch.device("cpu")
 RANDOM = np.random.default_rng(0)

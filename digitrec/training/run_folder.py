@@ -23,7 +23,7 @@ from pyarrow import ArrowException, fs
 
 from digitrec.errors import InputError
 from digitrec.files import write_json
-from digitrec.model.recipes import Recipe
+from digitrec.training.recipes import Recipe
 
 RECIPE, LOG, TEXT_LOG = "recipe.json", "log.jsonl", "train.log"
 
