@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -116,13 +118,28 @@ def _fit(
             except OSError as why:  # the next epoch, or the end, tries again
                 log.warning("the log could not be copied to %s: %s", folder.name, why)
 
-        with following(folder.local / LOG, on_record):
-            try:
-                result = trainer.fit()
-            except ray.train.TrainingFailedError as why:
-                raise RunError(f"the training failed for good: {why}") from why
+        with following(folder.local / LOG, on_record), _endings_said(folder):
+            result = trainer.fit()
     assert result.checkpoint is not None  # every epoch leaves one
     return load_state(result.checkpoint)
+
+
+@contextmanager
+def _endings_said(folder: RunFolder) -> Iterator[None]:
+    """Turn the ways in which Ray Train gives up into errors that say so.
+
+    It answers Ctrl-C by leaving the program, and keeps its own handler for good.
+    """
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as why:
+        raise RunError(f"stopped; --resume --out {folder.name} goes on from here") from why
+    except ray.train.TrainingFailedError as why:
+        raise RunError(f"the training failed for good: {why}") from why
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, on_interrupt)
 
 
 def _plan(settings: TrainSettings, folder: RunFolder, *, use_gpu: bool) -> str:
