@@ -17,7 +17,8 @@ def ray_session() -> Iterator[None]:
     """Connect to Ray for the length of the block, and leave it as it was found.
 
     Inside a Ray job, or with `RAY_ADDRESS` set, that is the cluster named there. Otherwise a
-    private session starts on this machine, with nothing listening outside it, and ends here.
+    private session starts on this machine, without a dashboard, and ends here; Ray's own ports
+    answer only to who has its token.
 
     Raises:
         RunError: the cluster can't be reached.

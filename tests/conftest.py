@@ -59,7 +59,7 @@ def real_digits() -> Path:
 
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:
-    """The one Ray session of the test process: two CPUs, nothing listening outside."""
+    """The one Ray session of the test process: two CPUs, no dashboard."""
     import ray
 
     ray.init(
