@@ -60,7 +60,7 @@ class Readings:
     @property
     def has_digit(self) -> NDArray[np.bool_]:
         """Which rows have a digit: bool [N]."""
-        return np.asarray(self.decisions == ACCEPT, np.bool_)
+        return np.isin(self.decisions, (ACCEPT, REVIEW))
 
     def __iter__(self) -> Iterator[Reading]:
         for k, has_digit in enumerate(self.has_digit):

