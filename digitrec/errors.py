@@ -37,9 +37,12 @@ class ScanError(DigitrecError):
     """One scan that can't be read.
 
     `code` is one of the stable reason codes (`not-an-image`, `truncated`, `too-large`,
-    `unreadable`, `vanished`); `str(error)` is `code: words`.
+    `unreadable`, `vanished`, `crashed`); `str(error)` is `code: words`.
     """
 
     def __init__(self, code: str, words: str) -> None:
-        super().__init__(f"{code}: {words}")
-        self.code = code
+        super().__init__(code, words)
+        self.code, self.words = code, words
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.words}"

@@ -1,0 +1,165 @@
+"""A folder that a run writes, on this machine or behind a URI."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyarrow import fs
+
+from digitrec.errors import InputError
+from digitrec.files import replacing
+from digitrec.storage import Remote, is_uri, open_uri, shown, with_retries
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that a run writes, here or behind a URI.
+
+    Names are relative to it, with `/` between their parts. What is written appears under its name
+    whole or not at all, and replaces what was there. (Filesystems that show a file while it is
+    being written, such as hdfs, may keep half of one if the writer is killed: the run that reads
+    it says so.)
+    """
+
+    name: str  # as the user gave it
+    path: str  # absolute, or within `remote`
+    remote: Remote | None
+
+    def read(self, name: str) -> bytes:
+        """Read a file.
+
+        Raises:
+            OSError: it can't be read; FileNotFoundError if there is none.
+        """
+        if self.remote is None:
+            return Path(self.path, name).read_bytes()
+        return self.remote.read(f"{self.path}/{name}")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, whole or not at all.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        if self.remote is None:
+            with replacing(Path(self.path, name)) as temporary:
+                temporary.write_bytes(content)
+            return
+
+        filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
+
+        def once() -> None:
+            # An object store takes what is this small in one request, when the stream is closed.
+            with filesystem.open_output_stream(path) as stream:
+                stream.write(content)
+
+        with_retries(once)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Any]:
+        """Open a file to read from any place in it.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        if self.remote is None:
+            with open(os.path.join(self.path, name), "rb") as file:
+                yield file
+            return
+        filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
+        with with_retries(lambda: filesystem.open_input_file(path)) as file:
+            yield file
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Give a path of this machine to write a large file to; it becomes the file at the end.
+
+        Raises:
+            OSError: it can't be written; the file is then as it was, or behind a URI gone.
+        """
+        if self.remote is None:
+            with replacing(Path(self.path, name)) as temporary:
+                yield temporary
+            return
+        with tempfile.TemporaryDirectory(prefix="digitrec-") as folder:
+            yield (file := Path(folder, "file"))
+
+            def once() -> None:
+                with file.open("rb") as source, self._object(name) as stream:
+                    shutil.copyfileobj(source, stream, 2**20)
+
+            with_retries(once)
+
+    @contextmanager
+    def _object(self, name: str) -> Iterator[Any]:
+        """Write an object; it appears when it is closed, and is no more if that broke off."""
+        assert self.remote is not None
+        filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
+        try:
+            with filesystem.open_output_stream(path) as stream:
+                yield stream
+        except BaseException:
+            # Closing, which an error does too, has stored what had come so far.
+            with suppress(OSError):
+                filesystem.delete_file(path)
+            raise
+
+    def names(self, below: str = "") -> list[str]:
+        """List the files directly below the folder, or below a folder in it, sorted."""
+        if self.remote is None:
+            try:
+                with os.scandir(os.path.join(self.path, below)) as entries:
+                    return sorted(entry.name for entry in entries if entry.is_file())
+            except FileNotFoundError:
+                return []
+        selector = fs.FileSelector(f"{self.path}/{below}".rstrip("/"), allow_not_found=True)
+        infos = with_retries(lambda: self.remote.filesystem.get_file_info(selector))  # type: ignore[union-attr]
+        return sorted(info.base_name for info in infos if info.type == fs.FileType.File)
+
+    def is_empty(self, apart_from: str = "") -> bool:
+        """Tell whether nothing is there: no folder, or one without (other) entries.
+
+        Raises:
+            InputError: a file stands there, or the folder can't be looked into.
+        """
+        try:
+            if self.remote is None:
+                return not os.path.lexists(self.path) or set(os.listdir(self.path)) <= {apart_from}
+            store = self.remote.filesystem
+            info = with_retries(lambda: store.get_file_info(self.path))
+            if info.type == fs.FileType.File:
+                raise NotADirectoryError(20, "Not a directory")
+            selector = fs.FileSelector(self.path, allow_not_found=True)
+            infos = with_retries(lambda: store.get_file_info(selector))
+            return {info.base_name for info in infos} <= {apart_from}
+        except OSError as why:
+            raise InputError(f"{self.name} can't be used: {why.strerror or why}") from why
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        if self.remote is None:
+            Path(self.path, name).unlink(missing_ok=True)
+            return
+        filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
+        try:
+            with_retries(lambda: filesystem.delete_file(path))
+        except FileNotFoundError:
+            return
+
+
+def open_folder(location: str | os.PathLike[str]) -> Folder:
+    """Open a folder for a run's files; nothing is made before the first file is written.
+
+    Raises:
+        InputError: the filesystem can't be opened.
+    """
+    name = os.fspath(location)
+    if not is_uri(name):
+        return Folder(name, os.path.abspath(name), None)
+    remote, path = open_uri(name)
+    return Folder(shown(name), path, remote)
