@@ -1,12 +1,11 @@
 """The one path from scans to digits: read → decode → normalise → classify → decide.
 
-`predict`, `classify`, `evaluate` and `digitrec.read` all go through `read_scans`.
+`predict`, `classify`, `evaluate` and `digitrec.read` all go through `read_contents`.
 """
 
 import os
-import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,11 +14,14 @@ from numpy.typing import NDArray
 from digitrec.errors import InputError, ScanError
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import Engine
-from digitrec.scans.decode import MAX_BYTES, Decoded, decode
+from digitrec.scans.contents import content as file_content
+from digitrec.scans.decode import Decoded, decode
 from digitrec.scans.normalize import SIDE, normalize
 
 # A scan is a file's path, an image file's content, or pixels: uint8 [H, W], [H, W, 3] or [H, W, 4].
 Scan = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+# What a scan's reading starts from: an image file's content, pixels, or why there are none.
+Content = bytes | NDArray[np.uint8] | ScanError
 
 # The decisions; `review` comes with a policy, which no bundle has yet.
 ACCEPT, REVIEW, BLANK, ERROR = "accept", "review", "blank", "error"
@@ -102,28 +104,44 @@ def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = "small") 
 
 def read_scans(scans: Sequence[Scan], engine: Engine) -> Readings:
     """Read N scans; see `read`. One that can't be read is a row with its reason."""
-    count = len(scans)
+    return read_contents(map(_content, scans), len(scans), engine)
+
+
+def read_contents(
+    contents: Iterable[Content],
+    count: int,
+    engine: Engine,
+    on_scan: Callable[[int], None] = lambda k: None,
+) -> Readings:
+    """Read N scans as they come.
+
+    Args:
+        contents: bytes of image files, pixels, or the reason why a scan could not be read.
+        count: how many come.
+        engine: what reads the digits.
+        on_scan: told the index of each scan before it is touched, and `count` after the last.
+    """
     normalized = np.zeros((count, SIDE, SIDE), np.uint8)
     widths, heights = np.zeros(count, np.int32), np.zeros(count, np.int32)
     decisions, reasons = np.full(count, ACCEPT, object), np.full(count, None, object)
     first_frames = 0
     clock = _Clock()
-    for k, scan in enumerate(scans):
-        clock.start()
+    for k, content in enumerate(contents):
+        clock.stop("read")
+        on_scan(k)
         try:
-            content = _content(scan)
-            clock.stop("read")
-            decoded = decode(content) if isinstance(content, bytes) else Decoded(content)
+            decoded = _decoded(content)
+            clock.stop("decode")
+            normalized[k] = normalize(decoded.pixels)
+            clock.stop("normalise")
         except ScanError as why:
             decisions[k], reasons[k] = ERROR, str(why)
+            clock.stop("decode")
             continue
-        clock.stop("decode")
-        normalized[k] = normalize(decoded.pixels)
-        clock.stop("normalise")
         heights[k], widths[k] = decoded.pixels.shape[:2]
         first_frames += decoded.more_frames
+    on_scan(count)
     decisions[(decisions == ACCEPT) & ~normalized.any(axis=(1, 2))] = BLANK
-    clock.start()
     probabilities = engine.probabilities(normalized)
     digits = probabilities.argmax(axis=1).astype(np.int8)
     clock.stop("infer")
@@ -142,13 +160,10 @@ def read_scans(scans: Sequence[Scan], engine: Engine) -> Readings:
 
 
 class _Clock:
-    """Adds up the time spent in each stage."""
+    """Gives the time since it was last asked to a stage."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(STAGES, 0.0)
-        self._last = 0.0
-
-    def start(self) -> None:
         self._last = time.perf_counter()
 
     def stop(self, stage: str) -> None:
@@ -157,12 +172,20 @@ class _Clock:
         self._last = now
 
 
-def _content(scan: Scan) -> bytes | NDArray[np.uint8]:
+def _decoded(content: Content) -> Decoded:
+    if isinstance(content, bytes):
+        return decode(content)
+    if isinstance(content, ScanError):
+        raise content
+    return Decoded(content)
+
+
+def _content(scan: Scan) -> Content:
     if isinstance(scan, bytes):
         return scan
     if isinstance(scan, np.ndarray):
         return _checked(scan)
-    return _read_file(os.fspath(scan))
+    return file_content(os.fspath(scan))
 
 
 def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -173,38 +196,3 @@ def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
             "expected uint8 [H, W], [H, W, 3] or [H, W, 4]"
         )
     return pixels
-
-
-def _read_file(path: str) -> bytes:
-    """Read a regular file whole, unless it is too large to be a scan.
-
-    Raises:
-        ScanError: `vanished`, `unreadable` or `too-large`.
-    """
-    try:
-        # Without O_NONBLOCK, opening a named pipe would wait for a writer.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise ScanError("unreadable", "not a regular file")
-            if status.st_size > MAX_BYTES:
-                raise ScanError("too-large", f"{status.st_size} bytes, the limit is {MAX_BYTES}")
-            return _read_all(handle, status.st_size)
-        finally:
-            os.close(handle)
-    except FileNotFoundError as why:
-        raise ScanError("vanished", "no such file") from why
-    except (OSError, ValueError) as why:
-        words = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else str(why)
-        raise ScanError("unreadable", words) from why
-
-
-def _read_all(handle: int, size: int) -> bytes:
-    content = os.read(handle, size)
-    while len(content) < size:
-        more = os.read(handle, size - len(content))
-        if not more:
-            break
-        content += more
-    return content

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from digitrec.errors import BundleError
 from digitrec.model.bundle import Bundle
 
-# Larger batches fall out of the cache: 256 scans have 0.6 MB after the first convolution...
-BATCH = 256
+# Larger batches fall out of the cache: 128 scans have 3 MB after the first convolution.
+BATCH = 128
 
 
 class Engine:

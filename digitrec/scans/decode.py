@@ -23,6 +23,8 @@ MAX_BYTES = 2**26
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_BEGINNING = PNG_SIGNATURE + b"\0\0\0\x0dIHDR"
+PNG_CHUNK = struct.Struct(">I4s")  # length and name; then the content and a sum of 4 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,36 @@ def decode(content: bytes) -> Decoded:
         raise ScanError("too-large", f"{len(content)} bytes, the limit is {MAX_BYTES}")
     if _is_plain_png(content):
         _check_size(*struct.unpack_from(">II", content, 16))
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = _decode_with_opencv(content)
         if pixels is not None:
             return Decoded(_from_opencv(pixels))
     return _decode_with_pillow(content)
 
 
+def _decode_with_opencv(content: bytes) -> NDArray[Any] | None:
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # too little memory, or a header that it does not believe
+        return None
+
+
 def _is_plain_png(content: bytes) -> bool:
-    """Tell whether this is a whole PNG with one frame (an animated one has a chunk acTL)."""
-    return (
-        content.startswith(PNG_SIGNATURE)
-        and len(content) > 45
-        and content[-8:-4] == b"IEND"
-        and content.find(b"acTL", 0, content.find(b"IDAT")) < 0
-    )
+    """Tell whether this is a whole PNG with one frame (an animated one has a chunk acTL).
+
+    OpenCV makes room for a chunk as large as its header says, up to 4 GB, before it reads it: so
+    the chunks must fill the file exactly.
+    """
+    if content[:16] != PNG_BEGINNING:
+        return False
+    place = len(PNG_SIGNATURE)
+    while place + 12 <= len(content):
+        length, name = PNG_CHUNK.unpack_from(content, place)
+        if name == b"acTL":
+            return False
+        place += 12 + length
+        if name == b"IEND":
+            return bool(place == len(content))
+    return False
 
 
 def _from_opencv(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -82,7 +100,8 @@ def _decode_with_pillow(content: bytes) -> Decoded:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(*image.size)
-                more_frames = getattr(image, "n_frames", 1) > 1
+                # Not n_frames: that walks through all of a file which may have millions.
+                more_frames = bool(getattr(image, "is_animated", False))
                 return Decoded(_from_pillow(image), more_frames)
     except ScanError:
         raise

@@ -1,93 +1,250 @@
-"""Inputs: folders and files → the paths of the scans in them.
+"""Inputs: folders, files, globs, lists and shards → the paths of the scans in them, streamed.
 
-Paths are str as `os.fsdecode` gives them; `readable` writes one so that it can be printed and
-stored, whatever bytes are in it.
+Paths of this machine are str as `os.fsdecode` gives them, others are URIs; `readable` writes
+either so that it can be printed and stored, whatever bytes are in it.
 """
 
+import fnmatch
+import glob
+import json
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import TYPE_CHECKING
 
 from digitrec.errors import InputError
+from digitrec.scans.seen import Seen
+from digitrec.scans.walk import BATCH, Notes, walk, walk_remote
 
-ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm"})
+if TYPE_CHECKING:
+    from digitrec.storage import Remote
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm")
+TABLES = (".txt", ".csv", ".parquet")
+# What `digitrec pack` writes: its folder stands for them.
+SHARDS = "shard-*.parquet"
+# In a path that has other names too: relative, or with `//`, `/./` or `/../`.
+ODD = re.compile(r"/\.{0,2}/|/\.{1,2}$|^[^/]")
+ODD_PARTS = ("//", "/./", "/../", "/.\n", "/..\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Paths of scans, each for the first time; or the members of one row group of a shard."""
+
+    paths: list[str]
+    row_group: int | None = None  # None: files; else the paths are `shard#member`
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The scans found: sorted paths, each once, and what was left out, counted by extension."""
+    """All scans of the inputs: sorted paths, each once, and what was left out, by extension."""
 
     paths: list[str]
     ignored: dict[str, int]
 
 
 def list_inputs(inputs: Sequence[str]) -> Listing:
-    """List the scans in folders, recursively, and files named by themselves.
-
-    In a folder, regular files with an image's ending (in any case) are scans, unless their name
-    begins with `.` or `_`; folders of such names are not entered. Links are followed, each
-    folder is entered once. A file named by itself is always a scan.
+    """List inputs whole; see `stream_inputs`.
 
     Raises:
-        InputError: an input is not there, or a folder can't be listed.
+        InputError: an input is not there or can't be used, or a folder can't be listed.
     """
-    paths: set[str] = set()
-    ignored: Counter[str] = Counter()
-    entered: set[tuple[int, int]] = set()
+    notes = Notes()
+    paths = [path for found in stream_inputs(inputs, notes) for path in found.paths]
+    for folder, why in notes.unlisted.items():
+        raise InputError(f"folder {readable(folder)} can't be listed: {why}")
+    return Listing(sorted(paths), dict(sorted(notes.ignored.items())))
+
+
+def stream_inputs(inputs: Sequence[str], notes: Notes, seen: Seen | None = None) -> Iterator[Found]:
+    """Give the scans of the inputs as they are found, each path once, in no order.
+
+    An input is a folder, taken recursively, of which files with an image's ending (in any case)
+    are scans unless they or a folder above begin with `.` or `_`; a glob; a list (`.txt` with a
+    path a line, `.csv` or `.parquet` with a column `path`, relative to the list's folder); a
+    shard that `digitrec pack` wrote; or a file, which is a scan whatever its name.
+
+    Args:
+        inputs: paths of this machine, or URIs.
+        notes: filled while the scans are taken.
+        seen: paths that came before, which are left out; filled too.
+
+    Raises:
+        InputError: an input is not there or can't be used.
+    """
+    seen = Seen() if seen is None else seen
+    for found in _all(inputs, notes):
+        fresh = seen.fresh(one_names(found.paths))
+        if all(fresh):
+            yield found
+        elif any(fresh):
+            if found.row_group is not None:  # it is worked on whole or not at all
+                shard = found.paths[0].rsplit("#", 1)[0]
+                raise InputError(f"{readable(shard)} was packed anew since: use --overwrite")
+            yield Found(list(compress(found.paths, fresh)))
+
+
+def _all(inputs: Sequence[str], notes: Notes) -> Iterator[Found]:
+    kinds = sort_inputs(inputs)
+    yield from map(Found, walk(kinds.folders, is_scan_name, notes))
+    for uri in kinds.remote_folders:
+        yield from _walk_uri(uri, notes)
+    for start in range(0, len(kinds.files), BATCH):
+        yield Found(kinds.files[start : start + BATCH])
+    if kinds.tables:
+        from digitrec.scans.tables import stream_table
+        from digitrec.storage import open_remotes
+
+        remotes = open_remotes(inputs)
+        for table in kinds.tables:
+            yield from stream_table(table, remotes)
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Inputs by kind; globs are expanded."""
+
+    folders: list[str] = field(default_factory=list)
+    remote_folders: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)  # lists and shards
+    files: list[str] = field(default_factory=list)
+
+
+def sort_inputs(inputs: Sequence[str]) -> Kinds:
+    """Find out what every input is.
+
+    Raises:
+        InputError: an input is not there, or its filesystem can't be opened.
+    """
+    kinds = Kinds()
     for given in inputs:
-        if os.path.isdir(given):
-            for path, is_scan in _walk(given, entered):
-                if is_scan:
-                    paths.add(path)
-                else:
-                    ignored[_ending(path)] += 1
+        if "://" in given:
+            _sort_uri(given, kinds)
         elif os.path.lexists(given):
-            paths.add(given)
+            _sort_path(given, kinds)
         else:
-            raise InputError(f"no file or folder {readable(given)}")
-    return Listing(sorted(paths), dict(sorted(ignored.items())))
+            matches = sorted(glob.iglob(given, recursive=True)) if glob.has_magic(given) else []
+            if not matches:
+                raise InputError(f"no file or folder {readable(given)}")
+            for path in matches:
+                _sort_path(path, kinds)
+    return kinds
 
 
-def _walk(top: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
-    """Give every file below `top` and whether it is a scan, real folders before linked ones."""
-    folders: list[str] = [top]
-    linked: list[str] = []
-    while folders or linked:
-        folder = folders.pop() if folders else linked.pop(0)
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in entered:
-            continue
-        entered.add((status.st_dev, status.st_ino))
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as why:
-            raise InputError(f"folder {readable(folder)} can't be listed: {why.strerror}") from why
-        for entry in entries:
-            hidden = entry.name.startswith((".", "_"))
-            if _leads_to_folder(entry):
-                if not hidden:
-                    (linked if entry.is_symlink() else folders).append(entry.path)
-            else:
-                yield entry.path, not hidden and _is_scan(entry)
+def _sort_path(path: str, kinds: Kinds) -> None:
+    if os.path.isdir(path):
+        if _is_packed(os.path.join(path, "_run.json"), _local_text):
+            names = sorted(name for name in os.listdir(path) if fnmatch.fnmatch(name, SHARDS))
+            kinds.tables.extend(os.path.join(path, name) for name in names)
+        else:
+            kinds.folders.append(path)
+    elif path.endswith(TABLES):
+        kinds.tables.append(path)
+    else:
+        kinds.files.append(path)
 
 
-def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+def _sort_uri(uri: str, kinds: Kinds) -> None:
+    from pyarrow import fs
+
+    from digitrec.storage import open_uri, with_retries
+
+    remote, path = open_uri(uri)
+    if remote is None:
+        if not os.path.lexists(path):
+            raise InputError(f"no file or folder {readable(path)}")
+        _sort_path(path, kinds)
+        return
+    info = with_retries(lambda: remote.filesystem.get_file_info(path))
+    if info.type == fs.FileType.File:
+        (kinds.tables if path.endswith(TABLES) else kinds.files).append(remote.uri(path))
+    elif info.type == fs.FileType.Directory:
+        if not _is_packed(f"{path}/_run.json", remote.read):
+            kinds.remote_folders.append(uri)
+            return
+        infos = with_retries(lambda: remote.filesystem.get_file_info(fs.FileSelector(path)))
+        shards = [i.path for i in infos if fnmatch.fnmatch(i.base_name, SHARDS)]
+        kinds.tables.extend(map(remote.uri, sorted(shards)))
+    elif matches := _remote_matches(remote, path):
+        for match in matches:
+            _sort_uri(match, kinds)
+    else:
+        raise InputError(f"no file or folder {remote.uri(path)}")
+
+
+def _remote_matches(remote: "Remote", pattern: str) -> list[str]:
+    """Expand a glob behind a URI: `*` and `?` within a name, `**` over several."""
+    from pyarrow import fs
+
+    from digitrec.storage import with_retries
+
+    parts = pattern.split("/")
+    magic = [k for k, part in enumerate(parts) if glob.has_magic(part)]
+    if not magic:
+        return []
+    deep = magic[0] < len(parts) - 1
+    selector = fs.FileSelector("/".join(parts[: magic[0]]), allow_not_found=True, recursive=deep)
+    infos = with_retries(lambda: remote.filesystem.get_file_info(selector))
+    translated = re.escape(pattern).replace(r"\*\*/", "(.*/)?").replace(r"\*\*", ".*")
+    wanted = re.compile(translated.replace(r"\*", "[^/]*").replace(r"\?", "[^/]"))
+    return sorted(remote.uri(info.path) for info in infos if wanted.fullmatch(info.path))
+
+
+def _is_packed(record: str, read: Callable[[str], bytes]) -> bool:
+    """Tell from a folder's `_run.json`, if there is one, whether `pack` filled it.
+
+    Raises:
+        InputError: it did not finish.
+    """
     try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
+        run = json.loads(read(record))
+    except (OSError, ValueError):
         return False
-
-
-def _is_scan(entry: os.DirEntry[str]) -> bool:
-    try:
-        return _ending(entry.name) in ENDINGS and entry.is_file()
-    except OSError:
+    if run.get("command") != "pack":
         return False
+    if run.get("state") != "complete":
+        raise InputError(f"{readable(os.path.dirname(record))} is not packed to the end: go on")
+    return True
 
 
-def _ending(path: str) -> str:
-    return readable(os.path.splitext(path)[1].lower())
+def _local_text(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _walk_uri(uri: str, notes: Notes) -> Iterator[Found]:
+    from digitrec.storage import open_uri
+
+    remote, folder = open_uri(uri)
+    assert remote is not None  # sort_inputs opened it
+    for batch in walk_remote(remote, folder, is_scan_name, notes):
+        yield Found([remote.uri(path) for path in batch])
+
+
+def one_names(paths: list[str]) -> list[str]:
+    """Give the one name of each path that several inputs may name in their ways."""
+    # Most batches are of absolute paths without anything odd; that is seen at once.
+    text = "\n" + "\n".join(paths) + "\n"
+    if text.count("\n/") == len(paths) and not any(odd in text for odd in ODD_PARTS):
+        return paths
+    return list(map(_one_name, paths))
+
+
+def _one_name(path: str) -> str:
+    path = path.removeprefix("file://")
+    if "://" in path or ODD.search(path) is None:
+        return path
+    if ".." in path.split("/"):  # what is above a link is not what stands before it
+        return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return os.path.abspath(path)
+
+
+def is_scan_name(name: str) -> bool:
+    """Tell whether a file of this name in a folder is a scan."""
+    return name.lower().endswith(ENDINGS)
 
 
 def readable(path: str) -> str:

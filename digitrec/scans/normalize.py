@@ -60,14 +60,14 @@ def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _is_normalized(grey: NDArray[np.uint8]) -> bool:
     """Tell whether a scan has MNIST's size, box, centre and contrast already."""
-    if grey.shape != (SIDE, SIDE) or grey.max() < 250:
+    if grey.shape != (SIDE, SIDE) or max(cv2.boundingRect(grey)[2:]) != BOX:
         return False
-    rows, columns = grey.sum(1), grey.sum(0)
-    total = int(rows.sum())
+    moments = cv2.moments(grey)
+    mass = moments["m00"]
     return (
-        max(np.ptp(np.flatnonzero(rows)), np.ptp(np.flatnonzero(columns))) + 1 == BOX
-        and int(rows @ _AXIS / total) == CENTRE
-        and int(columns @ _AXIS / total) == CENTRE
+        int(moments["m10"] / mass + 0.5) == CENTRE
+        and int(moments["m01"] / mass + 0.5) == CENTRE
+        and int(grey.max()) >= 250
     )
 
 

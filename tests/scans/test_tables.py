@@ -1,0 +1,273 @@
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from digitrec import storage
+from digitrec.errors import InputError, ScanError
+from digitrec.scans.inputs import Found
+from digitrec.scans.tables import member_name, members, shard_schema, stream_table
+from digitrec.scans.walk import BATCH
+
+LISTS = ["txt", "csv", "parquet"]
+
+
+def write_list(file: Path, paths: Sequence[str]) -> str:
+    """Write paths as a list, of the kind that the ending says."""
+    if file.suffix == ".txt":
+        file.write_text("".join(f"{path}\n" for path in paths))
+    elif file.suffix == ".csv":
+        csv.write_csv(pa.table({"number": range(len(paths)), "path": paths}), file)
+    else:
+        parquet.write_table(pa.table({"path": paths, "number": range(len(paths))}), file)
+    return str(file)
+
+
+def write_shard(file: Path, scans: dict[str, bytes | str], row_group: int = 2) -> str:
+    """Write a shard; a text stands for the reason why a member has no bytes."""
+    contents = [content if isinstance(content, bytes) else None for content in scans.values()]
+    reasons = [content if isinstance(content, str) else None for content in scans.values()]
+    table = pa.table([list(scans), contents, reasons], schema=shard_schema())
+    parquet.write_table(table, file, row_group_size=row_group, compression="none")
+    return str(file)
+
+
+def listed(table: str) -> list[str]:
+    """Give the paths of a list, in its order."""
+    found = list(stream_table(table))
+    assert {one.row_group for one in found} <= {None}
+    return [path for one in found for path in one.paths]
+
+
+def failed(paths: list[str], row_group: int = 0) -> set[str]:
+    """Give the reasons of the members of a row group that can't be read at all."""
+    errors = list(members(paths, row_group))
+    assert len(errors) == len(paths)
+    assert all(isinstance(error, ScanError) for error in errors)
+    return {str(error) for error in errors}
+
+
+@pytest.mark.parametrize("ending", LISTS)
+def test_a_list_is_relative_to_its_folder(tmp_path: Path, ending: str) -> None:
+    paths = ["a.png", "deep/b.png", "/other/c.png", "s3://bucket/d.png"]
+    expected = [f"{tmp_path}/a.png", f"{tmp_path}/deep/b.png", "/other/c.png", "s3://bucket/d.png"]
+    assert listed(write_list(tmp_path / f"list.{ending}", paths)) == expected
+
+
+@pytest.mark.parametrize("ending", LISTS)
+def test_a_list_named_without_its_folder_is_relative_to_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert listed(write_list(Path(f"list.{ending}"), ["a.png", "x/b.png"])) == ["a.png", "x/b.png"]
+
+
+@pytest.mark.parametrize("ending", LISTS)
+def test_names_in_a_list_are_taken_as_they_are(tmp_path: Path, ending: str) -> None:
+    names = [" two  words .png", "a,b.png", 'say "a".png', "#1 50%.png", "007", "null", "é\\n.png"]
+    table = write_list(tmp_path / f"list.{ending}", names)
+    assert listed(table) == [f"{tmp_path}/{name}" for name in names]
+
+
+@pytest.mark.parametrize("ending", LISTS)
+def test_a_long_list_comes_in_pieces(tmp_path: Path, ending: str) -> None:
+    paths = [f"/{k}.png" for k in range(2 * BATCH + 7)]
+    table = write_list(tmp_path / f"list.{ending}", paths)
+    found = list(stream_table(table))
+    assert [path for one in found for path in one.paths] == paths
+    if ending != "csv":  # pyarrow cuts it by bytes
+        assert [len(one.paths) for one in found] == [BATCH, BATCH, 7]
+
+
+@pytest.mark.parametrize("ending", LISTS)
+def test_a_list_may_be_empty(tmp_path: Path, ending: str) -> None:
+    table = write_list(tmp_path / f"list.{ending}", [])
+    if ending == "csv":
+        Path(table).write_text("path\n")
+    assert listed(table) == []
+
+
+def test_lines_end_as_on_any_system_and_blank_ones_do_not_count(tmp_path: Path) -> None:
+    file = tmp_path / "list.txt"
+    file.write_bytes(b"\n/a.png\r\n\r\n/b.png\n/not\xffutf8.png\n\n/last.png")
+    assert listed(str(file)) == ["/a.png", "/b.png", os.fsdecode(b"/not\xffutf8.png"), "/last.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.csv", b""),
+        ("list.csv", b"file,label\na.png,3\n"),
+        ("list.csv", b"path\nnot\xffutf8.png\n"),
+        ("list.csv", b"path,label\na.png\n"),
+        ("list.parquet", b""),
+        ("list.parquet", b"Dear Sir or Madam"),
+    ],
+)
+def test_what_is_no_list_is_said(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{tmp_path / name} can't be read as a list: ."):
+        list(stream_table(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("name", ["list.txt", "list.csv", "list.parquet"])
+def test_a_list_that_is_not_there_is_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"can't be read as a list: .*No such file"):
+        list(stream_table(str(tmp_path / name)))
+
+
+def test_parquet_without_the_column_path_is_said(tmp_path: Path) -> None:
+    for table in ({"file": ["a.png"]}, {"content": [b"1"]}):
+        parquet.write_table(pa.table(table), tmp_path / "a.parquet")
+        with pytest.raises(InputError, match=r"a\.parquet is neither a list nor a shard"):
+            list(stream_table(str(tmp_path / "a.parquet")))
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_text_of_any_kind_is_a_path(tmp_path: Path, kind: pa.DataType) -> None:
+    parquet.write_table(pa.table({"path": pa.array(["/a", "/b"], kind)}), tmp_path / "a.parquet")
+    assert listed(str(tmp_path / "a.parquet")) == ["/a", "/b"]
+
+
+@pytest.mark.parametrize("column", [["a.png", None], [1, 2], [b"a.png"]])
+def test_a_path_that_is_no_text_is_said(tmp_path: Path, column: list[object]) -> None:
+    parquet.write_table(pa.table({"path": column}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet"):
+        list(stream_table(str(tmp_path / "a.parquet")))
+
+
+def test_a_shard_gives_its_members_by_row_group(tmp_path: Path) -> None:
+    scans: dict[str, bytes | str] = {
+        "/x/a.png": b"first",
+        "b c.png": b"",
+        "d.png": "unreadable: Permission denied",
+        "e.png": b"fourth",
+        "f.png": b"fifth",
+    }
+    shard = write_shard(tmp_path / "shard-000000.parquet", scans)
+    found = list(stream_table(shard))
+    assert found == [
+        Found([f"{shard}#/x/a.png", f"{shard}#b c.png"], 0),
+        Found([f"{shard}#d.png", f"{shard}#e.png"], 1),
+        Found([f"{shard}#f.png"], 2),
+    ]
+    assert list(members(found[0].paths, 0)) == [b"first", b""]
+    error, fourth = members(found[1].paths, 1)
+    assert isinstance(error, ScanError)
+    assert (error.code, str(error)) == ("unreadable", "unreadable: Permission denied")
+    assert fourth == b"fourth"
+    assert list(members(found[2].paths, 2)) == [b"fifth"]
+
+
+def test_a_shard_may_have_any_path(tmp_path: Path) -> None:
+    folder = tmp_path / "# 50% of all#2"
+    folder.mkdir()
+    shard = write_shard(folder / "shard-000000.parquet", {"a.png": b"1"})
+    (found,) = stream_table(shard)
+    assert list(members(found.paths, 0)) == [b"1"]
+
+
+def test_a_members_name_has_no_mark_that_parts_it_from_its_shard(tmp_path: Path) -> None:
+    name = member_name(os.fsdecode(b"#1/b\xff#.png"))
+    assert name == "%231/b\\xff%23.png"
+    (found,) = stream_table(write_shard(tmp_path / "shard-000000.parquet", {name: b"1"}))
+    assert list(members(found.paths, 0)) == [b"1"]
+
+
+def test_a_shard_that_others_wrote_needs_only_path_and_content(tmp_path: Path) -> None:
+    file = tmp_path / "mine.parquet"
+    parquet.write_table(pa.table({"path": ["a.png", "b.png"], "content": [b"1", b"2"]}), file)
+    (found,) = stream_table(str(file))
+    assert list(members(found.paths, 0)) == [b"1", b"2"]
+
+
+def test_a_member_without_bytes_and_reason_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "shard-000000.parquet"
+    parquet.write_table(pa.table([["a.png"], [None], [None]], schema=shard_schema()), file)
+    (error,) = members([f"{file}#a.png"], 0)
+    assert isinstance(error, ScanError)
+
+
+def test_a_shard_that_is_gone_is_an_error_a_member(tmp_path: Path) -> None:
+    paths = [f"{tmp_path}/shard-000000.parquet#{k}" for k in range(3)]
+    assert failed(paths) == {"vanished: no such shard"}
+
+
+@pytest.mark.parametrize("damage", ["cut short", "other bytes", "empty", "fewer row groups"])
+def test_a_damaged_shard_is_an_error_a_member(tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "shard-000000.parquet"
+    write_shard(file, {f"{k}.png": b"x" * 100 for k in range(4)})
+    found = list(stream_table(str(file)))
+    content = file.read_bytes()
+    if damage == "cut short":
+        file.write_bytes(content[:-20])
+    elif damage == "other bytes":
+        file.write_bytes(content[:4] + b"\xff" * (len(content) // 2) + content[-200:])
+    elif damage == "empty":
+        file.write_bytes(b"")
+    else:
+        write_shard(file, {"0.png": b""})
+    (why,) = failed(found[1].paths, 1)
+    assert why.startswith("unreadable: the shard: ")
+    assert "\n" not in why
+
+
+def test_a_shard_whose_filesystem_can_not_be_opened_is_an_error_a_member() -> None:
+    (why,) = failed(["nosuch://bucket/shard-000000.parquet#a.png"] * 2)
+    assert why.startswith("unreadable: ")
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param("txt"),
+        "csv",
+        "parquet",
+    ],
+)
+def test_a_list_behind_a_uri_is_relative_to_its_folder(
+    memory: str, tmp_path: Path, ending: str
+) -> None:
+    paths = ["a.png", "deep/b c.png", "/here/c.png", "s3://bucket/d.png"]
+    content = Path(write_list(tmp_path / f"list.{ending}", paths)).read_bytes()
+    fsspec.filesystem("memory").pipe(f"{memory}/list.{ending}", content)
+    assert listed(f"{memory}/list.{ending}") == [
+        f"{memory}/a.png",
+        f"{memory}/deep/b c.png",
+        "/here/c.png",
+        "s3://bucket/d.png",
+    ]
+
+
+def test_a_shard_behind_a_uri(memory: str, tmp_path: Path) -> None:
+    content = Path(write_shard(tmp_path / "a", {"1": b"one", "2": b"two", "3": b"3"})).read_bytes()
+    shard = f"{memory}/shard-000000.parquet"
+    fsspec.filesystem("memory").pipe(shard, content)
+    first, second = stream_table(shard)
+    assert list(members(first.paths, 0)) == [b"one", b"two"]
+    assert list(members(second.paths, 1)) == [b"3"]
+    fsspec.filesystem("memory").rm(shard)
+    assert failed(first.paths) == {"vanished: no such shard"}
+
+
+def test_a_shard_behind_a_uri_is_tried_again(
+    memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = Path(write_shard(tmp_path / "a", {"1": b"one"})).read_bytes()
+    shard, filesystem = f"{memory}/shard-000000.parquet", fsspec.filesystem("memory")
+    filesystem.pipe(shard, content)
+    opened, failures = type(filesystem).open, [OSError("slow down")]
+
+    def failing(self: object, *args: object, **options: object) -> object:
+        if failures:
+            raise failures.pop()
+        return opened(self, *args, **options)
+
+    monkeypatch.setattr(storage, "FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr(type(filesystem), "open", failing)
+    assert list(members([f"{shard}#1"], 0)) == [b"one"]
+    assert not failures
