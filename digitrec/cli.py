@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from digitrec.commands import classify, data, evaluate, predict, train
+from digitrec.commands import classify, data, evaluate, pack, predict, train
 from digitrec.commands.parsing import Parser
 from digitrec.errors import DigitrecError
 from digitrec.version import __version__
@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DigitrecError as why:
         print(f"digitrec {options.command}: {why}", file=sys.stderr)
         return why.exit_code
+    except BrokenPipeError:  # whoever read the answer has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print(f"digitrec {options.command}: stopped", file=sys.stderr)
         return 1
@@ -48,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"digitrec {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (train, data, predict, classify, evaluate):
+    for command in (train, data, predict, classify, pack, evaluate):
         command.add(commands)
     return parser
 

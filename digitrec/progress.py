@@ -2,39 +2,74 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from tqdm import tqdm
 
 LINE_SECONDS = 10.0
 
 
+class Advance(Protocol):
+    """Is told of progress, and shows it."""
+
+    def __call__(self, count: int, total: int | None = None, note: str = "") -> None:
+        """Count `count` more scans as done, of `total` if that is known by now."""
+
+
 @contextmanager
-def progress(title: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+def progress(title: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
     """Give a function that is told how many more scans are done, and shows it on stderr."""
     if quiet:
-        yield lambda count: None
+        yield lambda count, total=None, note="": None
     elif sys.stderr.isatty():
         with tqdm(total=total, desc=title, unit=" scans", unit_scale=True) as bar:
-            yield bar.update
+            yield _on(bar)
     else:
-        yield _Lines(title, total).advance
+        lines = _Lines(title, total)
+        yield lines.advance
+        lines.finish()
+
+
+def _on(bar: "tqdm[None]") -> Advance:
+    def advance(count: int, total: int | None = None, note: str = "") -> None:
+        bar.total = total or bar.total
+        bar.set_postfix_str(note, refresh=False)
+        bar.update(count)
+
+    return advance
 
 
 class _Lines:
-    """A line now and then, for logs."""
+    """A line now and then, for logs. Rates are since the first scans were done."""
 
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total = title, total
-        self.done = 0
-        self.start = self.last = time.monotonic()
+    def __init__(self, title: str, total: int | None) -> None:
+        self.title, self.total, self.note = title, total, ""
+        self.done = self.done_first = self.said = 0
+        self.first = self.last = 0.0
 
-    def advance(self, count: int) -> None:
-        self.done += count
+    def advance(self, count: int, total: int | None = None, note: str = "") -> None:
         now = time.monotonic()
-        if now - self.last >= LINE_SECONDS or self.done == self.total:
-            self.last = now
-            rate = self.done / max(now - self.start, 1e-9)
-            line = f"{self.title}: {self.done:,} of {self.total:,}, {rate:,.0f} scans/s"
-            print(line, file=sys.stderr, flush=True)
+        if not self.done:
+            self.done_first, self.first, self.last, self.said = count, now, now, count
+        self.done += count
+        self.total, self.note = total or self.total, note
+        if now - self.last >= LINE_SECONDS:
+            self._say(now, f", {(self.done - self.said) / (now - self.last):,.0f} now")
+            self.last, self.said = now, self.done
+
+    def finish(self) -> None:
+        if self.done:
+            self._say(time.monotonic(), "")
+
+    def _say(self, now: float, rate_now: str) -> None:
+        line = f"{self.title}: {self.done:,}"
+        if self.total:
+            line += f" of {self.total:,}"
+        if self.done > self.done_first:
+            rate = (self.done - self.done_first) / max(now - self.first, 1e-9)
+            line += f", {rate:,.0f} scans/s{rate_now}"
+        if self.note:
+            line += f", {self.note}"
+        print(line, file=sys.stderr, flush=True)

@@ -1,22 +1,20 @@
-"""A classify result: the schema of its rows, its part files and `_run.json`."""
+"""A classify result: the schema of its rows, and its part files."""
 
-import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+import io
+import re
+import time
+from collections.abc import Sequence
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from digitrec.errors import InputError, RunError
-from digitrec.files import replacing, write_json
+from digitrec.bulk.tally import Tally
+from digitrec.errors import RunError
+from digitrec.folder import Folder
 from digitrec.reading import Readings
 from digitrec.scans.inputs import readable
 
-RUN = "_run.json"
-RUN_SCHEMA_VERSION = 1
+TALLY = b"digitrec.tally"  # in a part's footer
 
 SCHEMA = pa.schema(
     [
@@ -54,94 +52,48 @@ def part_table(paths: Sequence[str], readings: Readings) -> pa.Table:
     )
 
 
-def write_part(folder: Path, number: int, table: pa.Table) -> None:
-    """Write part `number` of a result, whole or not at all; a retry replaces it."""
-    with replacing(folder / f"part-{number:06d}.parquet") as temporary:
-        parquet.write_table(table, temporary, compression="zstd")
+def part_name(number: int) -> str:
+    """Name a part's file within its result."""
+    return f"part-{number:06d}.parquet"
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a part, or all of them together, came to."""
+def write_part(folder: Folder, number: int, table: pa.Table, tally: Tally) -> None:
+    """Write part `number` of a result, its tally in its footer; a retry replaces it.
 
-    rows: int = 0
-    first_frames: int = 0  # scans whose file holds further frames, which were left out
-    decisions: Counter[str] = field(default_factory=Counter)
-    digits: Counter[str] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)  # by reason code
-    seconds: dict[str, float] = field(default_factory=dict)  # by stage, summed over the workers
-
-    def add(self, other: "Tally") -> None:
-        """Add another part's counts to these."""
-        self.rows += other.rows
-        self.first_frames += other.first_frames
-        self.decisions += other.decisions
-        self.digits += other.digits
-        self.errors += other.errors
-        for stage, seconds in other.seconds.items():
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-
-    def to_json(self) -> str:
-        """Write it so that it can travel as one row of a table."""
-        return json.dumps({item.name: getattr(self, item.name) for item in fields(self)})
-
-    @classmethod
-    def from_json(cls, text: str) -> "Tally":
-        """Read what `to_json` wrote."""
-        content: dict[str, Any] = json.loads(text)
-        for name in ("decisions", "digits", "errors"):
-            content[name] = Counter(content[name])
-        return cls(**content)
+    The time that writing takes is added to `tally`.
+    """
+    start = time.perf_counter()
+    content = io.BytesIO()
+    table = table.replace_schema_metadata({TALLY: tally.to_json()})
+    parquet.write_table(table, content, compression="zstd")
+    folder.write(part_name(number), content.getvalue())
+    tally.seconds["write"] = tally.seconds.get("write", 0.0) + time.perf_counter() - start
 
 
-def tally(readings: Readings) -> Tally:
-    """Count the readings of a part."""
-    return Tally(
-        rows=len(readings),
-        first_frames=readings.first_frames,
-        decisions=Counter(readings.decisions.tolist()),
-        digits=Counter(str(digit) for digit in readings.digits[readings.has_digit]),
-        errors=Counter(reason.split(":")[0] for reason in readings.reasons if reason),
-        seconds=dict(readings.seconds),
-    )
+def numbers_of(folder: Folder, kind: str) -> frozenset[int]:
+    """Give the numbers of the files of a kind (`part`, `shard`) that are there."""
+    names = (re.fullmatch(kind + r"-(\d{6,})\.parquet", name) for name in folder.names())
+    return frozenset(int(match[1]) for match in names if match)
 
 
-def claim_result(folder: Path) -> None:
-    """Make the folder for a new result.
+def check_paths(folder: Folder, name: str, expected: pa.StringArray) -> Tally:
+    """Hold a file's column `path` against what it must be; give the tally in its footer.
 
     Raises:
-        InputError: it holds something already, or can't be made.
+        RunError: the file is missing, damaged, or has other rows.
     """
-    if (folder / RUN).is_file():
-        state = "a" if read_run(folder).get("state") == "complete" else "an unfinished"
-        raise InputError(f"{folder} holds {state} result already: choose another --out")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise InputError(f"{folder} holds something else than a result: choose another --out")
-    except OSError as why:
-        raise InputError(f"{folder} can't be used for the result: {why.strerror}") from why
-
-
-def write_run(folder: Path, run: Mapping[str, Any]) -> None:
-    """Write a result's `_run.json`."""
-    write_json(folder / RUN, {"schema_version": RUN_SCHEMA_VERSION, **run})
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """Read a result's `_run.json`."""
-    run: dict[str, Any] = json.loads((folder / RUN).read_text("utf-8"))
-    return run
-
-
-def check_rows(folder: Path, expected: int) -> None:
-    """Count the rows in the part files themselves.
-
-    Raises:
-        RunError: they are not as many as the inputs.
-    """
-    rows = sum(
-        parquet.read_metadata(part).num_rows for part in sorted(folder.glob("part-*.parquet"))
-    )
-    if rows != expected:
-        raise RunError(f"{folder} has {rows} rows for {expected} inputs: it is not complete")
+        with folder.opened(name) as source:
+            file = parquet.ParquetFile(source)
+            paths = file.read(columns=["path"]).column("path").combine_chunks()
+            tally = Tally.from_json(file.metadata.metadata[TALLY])
+    except (OSError, pa.ArrowException, KeyError, TypeError) as why:
+        raise RunError(
+            f"{folder.name}/{name} can't be used: delete it and run again ({why})"
+        ) from why
+    if not paths.equals(expected) or tally.rows != len(paths):
+        raise RunError(
+            f"{folder.name}/{name} has other rows than its chunk has inputs: "
+            "delete it and run again"
+        )
+    return tally

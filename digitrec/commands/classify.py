@@ -1,12 +1,17 @@
-"""`digitrec classify`: folders of scans → Parquet, with Ray Data."""
+"""`digitrec classify`: any number of scans → Parquet."""
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
-from digitrec.commands.parsing import add_command, add_model, add_quiet
-from digitrec.errors import InputError
+from digitrec.commands.parsing import (
+    add_command,
+    add_model,
+    add_quiet,
+    add_run,
+    answered,
+    run_settings,
+    shown_out,
+)
 
 
 def add(commands: Any) -> None:
@@ -15,34 +20,26 @@ def add(commands: Any) -> None:
         commands,
         "classify",
         _classify,
-        "Classify folders of scans with Ray Data into a folder of Parquet, one row a scan.",
+        "Classify any number of scans into a folder of Parquet, one row a scan. Called again on "
+        "the same folder, it goes on where it was stopped.",
         "digitrec classify scans --out result",
     )
-    command.add_argument("inputs", nargs="+", metavar="INPUT", help="a folder or an image file")
-    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new or empty")
+    add_run(command)
     add_model(command)
     command.add_argument("--json", action="store_true", help="print _run.json as the answer")
     add_quiet(command)
 
 
 def _classify(options: argparse.Namespace) -> None:
-    from digitrec.bulk.classify import ClassifySettings, classify
+    from digitrec.bulk.classify import classify
 
-    for path in (*options.inputs, str(options.out)):
-        if "://" in path:
-            raise InputError(f"{path}: classify reads and writes this machine's folders only")
-    run = classify(
-        ClassifySettings(
-            inputs=tuple(options.inputs),
-            out=options.out,
-            model=options.model,
-            quiet=options.quiet,
-        )
-    )
-    print(json.dumps(run) if options.json else _summary(run, options.out))
+    outcome = classify(run_settings(options), options.model)
+    if answered(options, outcome):
+        return
+    print(_summary(outcome.run, shown_out(options)))
 
 
-def _summary(run: dict[str, Any], out: Path) -> str:
+def _summary(run: dict[str, Any], out: str) -> str:
     counts = run["counts"]
     digits = "  ".join(f"{digit}: {count:,}" for digit, count in run["digits"].items())
     lines = [
@@ -58,11 +55,14 @@ def _summary(run: dict[str, Any], out: Path) -> str:
         lines.append(
             f"frames       of {run['first_frames']:,} files the first frame alone was read"
         )
+    lines.append(f"model        {run['model_id']}, no error budget")
+    if "images_per_second" in run:
+        lines.append(
+            f"time         {run['elapsed']:.1f} s in all, first part after {run['first_part']:.1f} "
+            f"s; {run['images_per_second']:,.0f} scans/s, mostly {run['limited_by']}"
+        )
     lines += [
-        f"model        {run['model_id']}, no error budget",
-        f"time         {run['elapsed']:.1f} s in all, {run['images_per_second']:,.0f} scans/s "
-        "once Ray had started",
         f"result       {out}",
-        f'look at it   python -c "import pandas; print(pandas.read_parquet({str(out)!r}))"',
+        f'look at it   python -c "import pandas; print(pandas.read_parquet({out!r}))"',
     ]
     return "\n".join(lines)

@@ -1,9 +1,13 @@
 """What the commands' parsers share."""
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from digitrec.bulk.run import Outcome, RunSettings
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,3 +57,58 @@ def add_model(command: Any) -> None:
 def add_quiet(command: Any) -> None:
     """Add `--quiet`: no progress."""
     command.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def add_run(command: Any) -> None:
+    """Add what commands that run over inputs share."""
+    command.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="a folder, an image file, a glob, a list (.txt, .csv or .parquet with a column path), "
+        "or a shard that pack wrote; of this machine, or a URI such as s3://bucket/scans",
+    )
+    command.add_argument(
+        "--out", required=True, metavar="FOLDER", help="new, empty, or a run to go on with; or URI"
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace what an earlier run left in --out"
+    )
+    command.add_argument(
+        "--update", action="store_true", help="add what the inputs gained since --out was complete"
+    )
+    command.add_argument(
+        "--profile", action="store_true", help="also leave _trace.json, for https://ui.perfetto.dev"
+    )
+
+
+def shown_out(options: argparse.Namespace) -> str:
+    """Give `--out` as it may be shown: of a URI without secrets."""
+    from digitrec.storage import is_uri, shown
+
+    out: str = options.out
+    return shown(out) if is_uri(out) else out
+
+
+def answered(options: argparse.Namespace, outcome: "Outcome") -> bool:
+    """Print `_run.json` if `--json` asks for it, else say if there was nothing to do."""
+    if options.json:
+        print(json.dumps(outcome.run))
+    elif not outcome.worked:
+        out = shown_out(options)
+        print(f"{out} is complete already; --update adds what is new in the inputs")
+    return bool(options.json)
+
+
+def run_settings(options: argparse.Namespace) -> "RunSettings":
+    """Gather what `add_run` added."""
+    from digitrec.bulk.run import RunSettings
+
+    return RunSettings(
+        inputs=tuple(options.inputs),
+        out=options.out,
+        overwrite=options.overwrite,
+        update=options.update,
+        profile=options.profile,
+        quiet=options.quiet,
+    )

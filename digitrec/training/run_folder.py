@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from pyarrow import ArrowException, fs
+from pyarrow import fs
 
 from digitrec.errors import InputError
 from digitrec.files import write_json
+from digitrec.folder import open_folder
 from digitrec.training.recipes import Recipe
 
 RECIPE, LOG, TEXT_LOG = "recipe.json", "log.jsonl", "train.log"
@@ -59,34 +60,26 @@ def open_run_folder(out: str, recipe: Recipe, *, resume: bool) -> Iterator[RunFo
     """Check that a run can go to `out`, and give its folder; nothing is written before `begin`.
 
     Args:
-        out: a folder on this machine, or a URI that pyarrow's filesystems open.
+        out: a folder of this machine, or a URI.
         recipe: what will be trained; resuming keeps to it, but for the number of epochs.
         resume: go on with the run in `out`, if there is one.
 
     Raises:
         InputError: `out` can't be used, holds something else, or another run.
     """
-    filesystem, path = _resolve(out)
+    target = open_folder(out)
+    filesystem = target.remote.filesystem if target.remote else None
+    store = filesystem or fs.LocalFileSystem()
     try:
-        _check(filesystem or fs.LocalFileSystem(), path, out, recipe, resume=resume)
+        _check(store, target.path, target.name, recipe, resume=resume)
     except OSError as why:
-        raise InputError(f"the run folder {out} can't be used: {why}") from why
+        raise InputError(f"the run folder {target.name} can't be used: {why}") from why
     if filesystem is None:
-        yield RunFolder(out, path, None, Path(path))
+        yield RunFolder(target.name, target.path, None, Path(target.path))
         return
     with tempfile.TemporaryDirectory(prefix="digitrec-run-") as local:
-        _fetch_logs(filesystem, path, Path(local))
-        yield RunFolder(out, path, filesystem, Path(local))
-
-
-def _resolve(out: str) -> tuple[fs.FileSystem | None, str]:
-    if "://" not in out:
-        return None, str(Path(out).absolute())
-    try:
-        filesystem, path = fs.FileSystem.from_uri(out)
-    except (ArrowException, ValueError, OSError) as why:
-        raise InputError(f"the run folder {out} can't be opened: {why}") from why
-    return (None if isinstance(filesystem, fs.LocalFileSystem) else filesystem), path
+        _fetch_logs(filesystem, target.path, Path(local))
+        yield RunFolder(target.name, target.path, filesystem, Path(local))
 
 
 def _check(store: fs.FileSystem, path: str, out: str, recipe: Recipe, *, resume: bool) -> None:

@@ -2,17 +2,21 @@ import io
 import json
 import multiprocessing
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import dataset
 
-from digitrec.bulk.classify import ClassifySettings, classify, classify_chunk
-from digitrec.bulk.parts import read_run
+from digitrec.bulk.chunks import Chunk, write_chunk
+from digitrec.bulk.classify import Classifier, classify
+from digitrec.bulk.run import RunSettings
 from digitrec.errors import InputError, RunError
+from digitrec.folder import open_folder
 from digitrec.model.bundle import Bundle
 from digitrec.scans.labelled import export_mnist
 from tests.scans.test_decode import png_header
@@ -78,7 +82,7 @@ def test_ten_thousand_scans_and_a_hostile_folder(
     export_mnist("test", tmp_path / "scans")
     make_hostile(tmp_path / "scans" / "hostile", images[0])
     out = tmp_path / "result"
-    run = classify(ClassifySettings(inputs=(str(tmp_path / "scans"),), out=out, quiet=True))
+    run = classify(RunSettings(inputs=(str(tmp_path / "scans"),), out=str(out), quiet=True)).run
 
     rows = dataset.dataset(out, format="parquet").to_table().to_pylist()
     by_path = {row["path"]: row for row in rows}
@@ -108,11 +112,11 @@ def test_ten_thousand_scans_and_a_hostile_folder(
     }
     assert run["first_frames"] == 1
     assert sum(run["digits"].values()) == run["counts"]["accept"]
-    written = read_run(out)
+    written = json.loads((out / "_run.json").read_text())
     assert written["state"] == "complete"
     assert {key: written[key] for key in run} == run
-    parts = sorted(path.name for path in out.iterdir())
-    assert parts == ["_run.json", *(f"part-{k:06d}.parquet" for k in range(8))]
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["_chunks", "_lock", "_run.json", *(f"part-{k:06d}.parquet" for k in range(10))]
     for part in out.glob("part-*"):
         paths = dataset.dataset(part).to_table()["path"].to_pylist()
         assert paths == sorted(paths)
@@ -129,16 +133,15 @@ def test_a_file_that_may_not_be_read_is_a_row(
     secret = tmp_path / "scans/rgba.png"
     secret.chmod(0)
     paths = [str(secret), str(tmp_path / "scans/palette.png")]
-    chunk = pa.table(
-        {"path": pa.array(map(os.fsencode, paths), pa.binary()), "number": pa.array([0, 0])}
-    )
+    write_chunk(open_folder(tmp_path), Chunk(0, paths))
+    (tmp_path / "_chunks").chmod(0o777)
 
     def as_nobody() -> None:
         if os.geteuid() == 0:
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
-        classify_chunk(chunk, bundle, tmp_path)
+        Classifier(open_folder(tmp_path), bundle)(0)
 
     child = multiprocessing.get_context("fork").Process(target=as_nobody)
     child.start()
@@ -151,30 +154,46 @@ def test_a_file_that_may_not_be_read_is_a_row(
 
 @pytest.mark.usefixtures("ray_local")
 def test_a_part_that_can_not_be_written_ends_the_run(
-    mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
-    """The result's folder is gone, and a file stands where it was, when the workers write."""
-    make_hostile(tmp_path / "scans", mnist_test[0][0])
+    """A folder stands where the seventh part belongs; once it is gone, the same call goes on."""
+    export_mnist("test", tmp_path / "scans")
     out = tmp_path / "result"
-    settings = ClassifySettings(inputs=(str(tmp_path / "scans"),), out=out, quiet=True)
-
-    def replaced(*_: object) -> None:
-        out.touch()
-
-    monkeypatch.setattr("digitrec.bulk.classify.claim_result", replaced)
-    monkeypatch.setattr("digitrec.bulk.classify.write_run", lambda *_: None)
+    (out / "part-000006.parquet" / "in the way").mkdir(parents=True)
+    (out / "_run.json").write_text('{"state": "clearing"}')
+    settings = RunSettings(inputs=(str(tmp_path / "scans"),), out=str(out), quiet=True)
     with pytest.raises(RunError, match=r"the run failed: \w*Error: "):
         classify(settings)
+    assert json.loads((out / "_run.json").read_text())["state"] == "running"
+    shutil.rmtree(out / "part-000006.parquet")
+    assert classify(settings).run["counts"]["accept"] == 10_000
 
 
 def test_nothing_to_classify_is_said(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").touch()
+    (tmp_path / "notes").touch()
     with pytest.raises(InputError, match="no scans in"):
-        classify(ClassifySettings(inputs=(str(tmp_path),), out=tmp_path / "result"))
+        classify(RunSettings(inputs=(str(tmp_path),), out=str(tmp_path / "result")))
     assert not (tmp_path / "result").exists()
 
 
-def test_run_json_is_json(tmp_path: Path) -> None:
-    path = tmp_path / "_run.json"
-    path.write_text(json.dumps({"state": "running"}))
-    assert read_run(tmp_path) == {"state": "running"}
+def test_a_worker_that_stalls_within_c_code_ends_itself() -> None:
+    """So that Ray replaces it, and the chunk is read with care in the end."""
+    program = """
+import time
+from digitrec.bulk import classify
+classify.STALL_SECONDS = 0.2
+alarm = classify._StallAlarm()
+alarm(0)
+alarm.off()
+time.sleep(1)
+print("it did not go off while nothing stalled", flush=True)
+alarm._set = 0
+alarm(1)
+time.sleep(30)  # as a decoder would that never comes back
+print("too late")
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert answer.returncode == 1
+    assert answer.stdout == "it did not go off while nothing stalled\n"

@@ -5,20 +5,20 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from digitrec.bulk.chunks import End
 from digitrec.bulk.parts import (
     SCHEMA,
-    Tally,
-    check_rows,
-    claim_result,
+    check_paths,
+    numbers_of,
+    part_name,
     part_table,
-    read_run,
-    tally,
     write_part,
-    write_run,
 )
-from digitrec.errors import InputError, RunError
+from digitrec.bulk.tally import Tally, counts, speed, tally
+from digitrec.errors import RunError
+from digitrec.folder import open_folder
 from digitrec.model.engine import Engine
-from digitrec.reading import Readings, read_scans
+from digitrec.reading import ACCEPT, ERROR, Readings, read_scans
 
 
 @pytest.fixture
@@ -30,12 +30,12 @@ def readings(engine: Engine, mnist_test: tuple[np.ndarray, np.ndarray]) -> Readi
 
 def test_rows_are_the_contracts(readings: Readings, tmp_path: Path) -> None:
     table = part_table(["a.png", "b\\c.png", "d\udcff.png"], readings)
-    write_part(tmp_path, 12, table)
+    write_part(open_folder(tmp_path), 12, table, tally(readings))
     [file] = tmp_path.iterdir()
     assert file.name == "part-000012.parquet"
     assert parquet.read_metadata(file).row_group(0).column(0).compression == "ZSTD"
     again = parquet.read_table(file)
-    assert again.schema.equals(SCHEMA)
+    assert again.schema.equals(SCHEMA)  # but for metadata
     seven, blank, error = again.to_pylist()
     assert seven["path"] == "a.png"
     assert (seven["digit"], seven["decision"], seven["reason"]) == (7, "accept", None)
@@ -66,10 +66,10 @@ def test_the_schema_as_text() -> None:
 
 
 def test_a_failed_write_leaves_the_old_part(readings: Readings, tmp_path: Path) -> None:
-    table = part_table(["a", "b", "c"], readings)
-    write_part(tmp_path, 0, table)
+    table, folder = part_table(["a", "b", "c"], readings), open_folder(tmp_path)
+    write_part(folder, 0, table, tally(readings))
     with pytest.raises(AttributeError):
-        write_part(tmp_path, 0, "no table")  # type: ignore[arg-type]
+        write_part(folder, 0, "no table", tally(readings))  # type: ignore[arg-type]
     [file] = tmp_path.iterdir()
     assert parquet.read_table(file).num_rows == 3
 
@@ -86,30 +86,55 @@ def test_tallies_add_up_and_travel(readings: Readings) -> None:
     assert total.seconds["infer"] == 2 * part.seconds["infer"] > 0
 
 
-def test_a_result_folder_is_claimed_once(tmp_path: Path) -> None:
-    claim_result(tmp_path / "new/result")
-    claim_result(tmp_path / "new/result")  # still empty
-    write_run(tmp_path / "new/result", {"state": "complete"})
-    with pytest.raises(InputError, match="holds a result already"):
-        claim_result(tmp_path / "new/result")
-    write_run(tmp_path / "new/result", {"state": "running"})
-    with pytest.raises(InputError, match="holds an unfinished result"):
-        claim_result(tmp_path / "new/result")
-    assert read_run(tmp_path / "new/result") == {"schema_version": 1, "state": "running"}
-    with pytest.raises(InputError, match="something else"):
-        claim_result(tmp_path / "new")
-    with pytest.raises(InputError, match="can't be used"):
-        claim_result(tmp_path / "new/result/_run.json")
-
-
-def test_a_missing_part_is_found_out(readings: Readings, tmp_path: Path) -> None:
-    write_part(tmp_path, 0, part_table(["a", "b", "c"], readings))
-    check_rows(tmp_path, 3)
-    with pytest.raises(RunError, match="3 rows for 4 inputs"):
-        check_rows(tmp_path, 4)
+def test_a_part_is_held_against_its_chunk(readings: Readings, tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    part = tally(readings)
+    write_part(folder, 3, part_table(["a", "b\\c", "d"], readings), part)
+    expected = pa.array(["a", "b\\\\c", "d"])
+    again = check_paths(folder, part_name(3), expected)
+    assert again.decisions == part.decisions
+    assert again.rows == 3
+    assert numbers_of(folder, "part") == {3}
+    for other in (["a", "b\\\\c"], ["a", "b\\\\c", "e"], ["b\\\\c", "a", "d"]):
+        with pytest.raises(RunError, match="other rows than its chunk"):
+            check_paths(folder, part_name(3), pa.array(other))
+    (tmp_path / part_name(3)).write_bytes(b"PAR1")
+    with pytest.raises(RunError, match="can't be used: delete it and run again"):
+        check_paths(folder, part_name(3), expected)
+    with pytest.raises(RunError, match="can't be used"):
+        check_paths(folder, part_name(4), expected)
 
 
 def test_an_empty_part_has_the_schema_too(engine: Engine) -> None:
     table = part_table([], read_scans([], engine))
     assert table.schema.equals(SCHEMA)
     assert isinstance(table, pa.Table)
+
+
+def test_counts_must_add_up() -> None:
+    total = Tally(rows=3)
+    total.decisions.update({ACCEPT: 2, ERROR: 1})
+    total.errors.update({"truncated": 1})
+    assert counts(total, End(1, "0", 3, {".txt": 2}, {}, 0.1), (ACCEPT, ERROR)) == {
+        "inputs": 3, "rows": 3, "accept": 2, "error": 1,
+        "errors": {"truncated": 1}, "ignored": {".txt": 2},
+    }  # fmt: skip
+    with pytest.raises(RunError, match="4 inputs gave 3 rows"):
+        counts(total, End(1, "0", 4, {}, {}, 0.1), (ACCEPT, ERROR))
+    with pytest.raises(RunError, match="not complete"):
+        counts(total, End(1, "0", 3, {}, {}, 0.1), (ACCEPT,))
+
+
+def test_steady_leaves_out_every_workers_first_part() -> None:
+    total = Tally(rows=400, seconds={"decode": 3.0, "infer": 1.0})
+    total.spans = [("a", 10.0, 12.0, 100), ("b", 10.5, 12.5, 100), ("a", 12.0, 13.0, 100)]
+    total.spans += [("b", 12.5, 14.0, 100)]
+    assert speed(total, began=4.0, ended=14.5) == {
+        "elapsed": 10.5,
+        "start_up": 6.0,
+        "first_part": 8.0,
+        "images_per_second": 100.0,
+        "steady_images_per_second": 100.0,
+        "limited_by": "decode 75 %",
+    }
+    assert speed(Tally(), began=1.0, ended=3.0) == {"elapsed": 2.0, "start_up": 0.0}

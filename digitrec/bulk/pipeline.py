@@ -1,0 +1,112 @@
+"""A run's chunks on Ray Data: one task lists the inputs, all others do a chunk each.
+
+The listing is a source that yields the numbers of chunks as it writes them, so that the first
+part is there long before the listing ends. Only numbers go out to the tasks and only tallies come
+back: no path and no pixel goes through Ray's object store. A task whose worker dies is called
+again by Ray; as a chunk's part is named by its number, that is the same as calling it once.
+"""
+
+import functools
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+import ray.exceptions
+from ray.data.block import BlockMetadata
+from ray.data.datasource import Datasource, ReadTask
+
+from digitrec.bulk.chunks import list_chunks
+from digitrec.bulk.tally import Tally
+from digitrec.bulk.work import GO_ON, Work
+from digitrec.errors import RunError
+
+# So many tasks are handed out at a time: enough that no worker waits for its next, and that a
+# cluster which can grow sees the need to.
+QUEUED, QUEUED_PER_CPU = 256, 4
+# A traceback's last line: the error's class, and its words.
+ERROR = re.compile(r"[\w.]+: ")
+
+
+class ChunkSource(Datasource):
+    """The numbers of a run's chunks, as one Ray Data read task lists them."""
+
+    def __init__(self, work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> None:
+        self._list = functools.partial(_blocks, work, inputs, done)
+
+    def get_name(self) -> str:
+        """Give the name that Ray shows."""
+        return "Chunks"
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Give the size of all numbers: not known."""
+        return None
+
+    def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
+        """Give the one task that lists."""
+        unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+        return [ReadTask(self._list, unknown)]
+
+
+def _blocks(work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> Iterator[pa.Table]:
+    for number in list_chunks(work.folder, inputs, done, work.size):
+        yield pa.table({"number": [number]})
+
+
+def _do(block: pa.Table, work: Work) -> pa.Table:
+    return pa.table({"tally": [work(number).to_json() for number in block["number"].to_pylist()]})
+
+
+def on_ray(work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> Iterator[Tally]:
+    """Do all chunks that are not done, on all CPUs of Ray's session; give tallies as they come.
+
+    Raises:
+        RunError: a chunk can't be done, for a reason that lasts.
+    """
+    with ray.data.DataContext.current(_context()), warnings.catch_warnings():
+        # That there are fewer chunks than places in the queue is no news.
+        warnings.filterwarnings("ignore", message="The maximum number of concurrent tasks")
+        cpus = int(ray.cluster_resources().get("CPU", 0))
+        tallies = ray.data.read_datasource(
+            ChunkSource(work, inputs, done),
+            override_num_blocks=1,
+            num_cpus=0,  # it waits more than it works, and must not be fused with the others
+        ).map_batches(
+            functools.partial(_do, work=work),
+            batch_size=None,
+            batch_format="pyarrow",
+            num_cpus=1,
+            compute=ray.data.TaskPoolStrategy(size=max(QUEUED, QUEUED_PER_CPU * cpus)),
+        )
+        try:
+            for row in tallies.iter_rows():
+                yield Tally.from_json(row["tally"])
+        except ray.exceptions.RayError as why:
+            raise RunError(f"the run failed: {_cause(why)}; {GO_ON}") from why
+
+
+def _context() -> ray.data.DataContext:
+    """Give the settings of Ray Data that fit tasks which are a number each."""
+    context = ray.data.DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    # A number is a block of its own, so that a chunk is a task of its own.
+    context.target_max_block_size = 1
+    # Ray Data's budgets keep CPUs free for the listing, which needs none, and hand out a task
+    # only when another has ended, which it notices 0.1 to 0.2 s later. Without them the next
+    # tasks wait in the workers' queue; the pool's size bounds how many.
+    context.op_resource_reservation_enabled = False
+    context.memory_usage_poll_interval_s = None
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    return context
+
+
+def _cause(why: ray.exceptions.RayError) -> str:
+    """Find the error that a task raised in the tracebacks that Ray hands over as text."""
+    innermost = str(why).split("\n\nThe above exception")[0]
+    # Ray adds advice of its own below the error.
+    errors = [line for line in innermost.splitlines() if ERROR.match(line)]
+    return errors[-1].removeprefix("digitrec.errors.") if errors else innermost.splitlines()[-1]
