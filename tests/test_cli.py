@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from digitrec import __version__
+from digitrec.bulk.run import SMALL
 from digitrec.cli import main
 from digitrec.scans.labelled import export_mnist, png
 
@@ -40,11 +41,16 @@ WRONG = [
     ("train --out nosuchscheme://x/y", "can't be opened"),
     ("classify {tmp}/nowhere --out {tmp}/r", "no file or folder"),
     ("classify {scans} --out {scans}", "holds something else than a result"),
-    ("classify {scans} --out {scans}/a.png/r", "can't be used for the result"),
+    ("classify {scans} --out {scans}/a.png/r", "can't be used"),
     ("classify {scans} --out {tmp}/r --model {scans}/a.png", "is no bundle"),
     ("classify {scans} --out {tmp}/r --model huge", "is no bundle"),
     ("classify {scans}", "the following arguments are required: --out"),
-    ("classify s3://bucket/x --out {tmp}/r", "this machine's folders only"),
+    ("classify nosuchscheme://bucket/x --out {tmp}/r", "can't be opened"),
+    ("classify {scans} --out nosuchscheme://bucket/r", "can't be opened"),
+    ("classify {scans}/*.jpg --out {tmp}/r", "no file or folder"),
+    ("classify {tmp} {scans}/list.parquet --out {tmp}/r", "no file or folder"),
+    ("pack {tmp}/nowhere --out {tmp}/r", "no file or folder"),
+    ("pack {scans} --out {scans}", "holds something else than a result"),
     ("predict {tmp}/nowhere.png", "no file"),
     ("predict {scans}/a.png --model {tmp}", "is no bundle"),
     ("evaluate {tmp}/nowhere", "no labelled set"),
@@ -91,7 +97,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_help_teaches_and_version_says() -> None:
     assert run("--version").stdout == f"digitrec {__version__}\n"
-    for command in ("train", "data export", "predict", "classify", "evaluate"):
+    for command in ("train", "data export", "predict", "classify", "pack", "evaluate"):
         answer = run(*command.split(), "--help")
         assert answer.returncode == 0
         assert f"example:\n  digitrec {command}" in answer.stdout
@@ -125,7 +131,7 @@ def test_export_classify_evaluate(tmp_path: Path) -> None:
     assert classified.returncode == 0, classified.stderr
     assert "200 scans: 200 accepted, 0 to review, 0 blank, 0 errors" in classified.stdout
     assert f"result       {result}" in classified.stdout
-    assert "classify: 200 of 200" in classified.stderr
+    assert "classify: 200, mostly " in classified.stderr
     # The summary's last line is a command: it works.
     look = classified.stdout.splitlines()[-1].split(maxsplit=3)[3]
     looked = subprocess.run(
@@ -133,8 +139,15 @@ def test_export_classify_evaluate(tmp_path: Path) -> None:
     )
     assert "[200 rows x 8 columns]" in looked.stdout, looked.stderr
     again = run("classify", scans, "--out", result)
-    assert again.returncode == 2
-    assert "holds a result already" in again.stderr
+    assert again.returncode == 0
+    assert f"{result} is complete already" in again.stdout
+    shards = tmp_path / "shards"
+    assert (
+        "200 scans packed, 0 of them could not be read"
+        in run("pack", scans, "--out", shards).stdout
+    )
+    packed = run("classify", shards, "--out", tmp_path / "packed", "--json")
+    assert json.loads(packed.stdout)["counts"]["accept"] == 200
     evaluated = run("evaluate", "--json", "--quiet", scans, "mnist:test", "--out", pictures)
     assert evaluated.returncode == 0, evaluated.stderr
     assert evaluated.stderr == ""
@@ -149,6 +162,8 @@ def test_export_classify_evaluate(tmp_path: Path) -> None:
 def test_an_interrupt_is_no_traceback(tmp_path: Path, scans: Path) -> None:
     import signal
 
+    for k in range(SMALL):  # one too many to do without Ray
+        os.link(scans / "a.png", scans / f"{k}.png")
     process = subprocess.Popen(
         [sys.executable, "-m", "digitrec.cli", "classify", scans, "--out", tmp_path / "result"],
         stderr=subprocess.PIPE,
@@ -163,4 +178,4 @@ def test_an_interrupt_is_no_traceback(tmp_path: Path, scans: Path) -> None:
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "Traceback" not in err
-    assert err.endswith("digitrec classify: stopped\n")
+    assert err.endswith("digitrec classify: stopped; the same command goes on from there\n")

@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from digitrec import __version__
-from digitrec.bulk.parts import read_run
+from digitrec.bulk.record import read_run
+from digitrec.folder import open_folder
 from digitrec.model.bundle import load_bundle
 from digitrec.scans.labelled import png
 from tests.conftest import skip_or_fail
@@ -113,7 +114,9 @@ def test_train_and_classify_as_ray_jobs(
 
     said = submit(ray_head, "python", "jobs/classify.py", scans, "--model", run, "--out", result)
     assert "300 scans: 300 accepted" in said
-    assert read_run(result)["model_id"] == card.id
+    run_json = read_run(open_folder(result))
+    assert run_json
+    assert run_json["model_id"] == card.id
     query = f"""
         select count(*), avg((digit = cast(split_part(path, '/', -2) as int))::int)
         from '{result}/part-*.parquet'

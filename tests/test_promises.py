@@ -21,7 +21,10 @@ FLAGS = {
     },
     "data export": {"--out", "--split", "--data"},
     "predict": {"--model", "--json"},
-    "classify": {"--out", "--model", "--json", "--quiet"},
+    "classify": {
+        "--out", "--model", "--overwrite", "--update", "--profile", "--json", "--quiet",
+    },
+    "pack": {"--out", "--overwrite", "--update", "--profile", "--json", "--quiet"},
     "evaluate": {"--out", "--json", "--quiet"},
 }  # fmt: skip
 
@@ -78,16 +81,18 @@ def test_a_classify_worker_loads_no_torch() -> None:
 
     @ray.remote
     def loaded() -> set[str]:
+        before = set(sys.modules)
         import digitrec.bulk.classify  # noqa: F401
 
-        return {"torch", "matplotlib", "torchvision", "tensorboard"} & set(sys.modules)
+        heavy = {"torch", "pandas", "matplotlib", "torchvision", "tensorboard", "ray.data"}
+        return heavy & (set(sys.modules) - before)
 
     assert ray.get(loaded.remote()) == set()
 
 
 def test_jobs_are_thin() -> None:
     jobs = list((ROOT / "jobs").glob("*.py"))
-    assert {job.stem for job in jobs} == {"train", "classify"}
+    assert {job.stem for job in jobs} == {"train", "classify", "pack"}
     assert all(len(job.read_text().splitlines()) <= 40 for job in jobs)
 
 
