@@ -22,6 +22,8 @@ from digitrec.scans.normalize import SIDE, normalize
 Scan = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 # What a scan's reading starts from: an image file's content, pixels, or why there are none.
 Content = bytes | NDArray[np.uint8] | ScanError
+# Pixels → uint8 [28, 28], zero where there is nothing; may raise ScanError.
+Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 # The decisions; `review` comes with a policy, which no bundle has yet.
 ACCEPT, REVIEW, BLANK, ERROR = "accept", "review", "blank", "error"
@@ -102,9 +104,11 @@ def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = "small") 
     return list(read_scans(scans, Engine(load_bundle(os.fspath(model)))))
 
 
-def read_scans(scans: Sequence[Scan], engine: Engine) -> Readings:
+def read_scans(
+    scans: Sequence[Scan], engine: Engine, normalizer: Normalizer = normalize
+) -> Readings:
     """Read N scans; see `read`. One that can't be read is a row with its reason."""
-    return read_contents(map(_content, scans), len(scans), engine)
+    return read_contents(map(_content, scans), len(scans), engine, normalizer=normalizer)
 
 
 def read_contents(
@@ -112,6 +116,7 @@ def read_contents(
     count: int,
     engine: Engine,
     on_scan: Callable[[int], None] = lambda k: None,
+    normalizer: Normalizer = normalize,
 ) -> Readings:
     """Read N scans as they come.
 
@@ -120,6 +125,7 @@ def read_contents(
         count: how many come.
         engine: what reads the digits.
         on_scan: told the index of each scan before it is touched, and `count` after the last.
+        normalizer: what brings pixels to 28×28; another one is for comparisons.
     """
     normalized = np.zeros((count, SIDE, SIDE), np.uint8)
     widths, heights = np.zeros(count, np.int32), np.zeros(count, np.int32)
@@ -132,7 +138,7 @@ def read_contents(
         try:
             decoded = _decoded(content)
             clock.stop("decode")
-            normalized[k] = normalize(decoded.pixels)
+            normalized[k] = normalizer(decoded.pixels)
             clock.stop("normalise")
         except ScanError as why:
             decisions[k], reasons[k] = ERROR, str(why)
