@@ -1,4 +1,4 @@
-"""Labelled scans: class folders, tables and MNIST, as one kind of set."""
+"""Labelled scans: class folders, tables, MNIST and what is made of it, as one kind of set."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from pyarrow import csv, parquet
 
 from digitrec.errors import InputError
 from digitrec.scans import mnist
+from digitrec.scans.corruptions import CORRUPTIONS, CorruptedImages, Corruption
 from digitrec.scans.inputs import list_inputs
 
 CALIBRATION_IMAGES = 10_000
@@ -21,10 +22,13 @@ DIGITS = tuple(str(digit) for digit in range(10))
 
 @dataclass(frozen=True, slots=True)
 class LabelledSet:
-    """Scans and what they show: paths or contents of image files, and labels uint8 [N], 0 to 9."""
+    """Scans and what they show: labels uint8 [N], 0 to 9.
+
+    A scan is an image file's path or content, or pixels: uint8 [H, W], [H, W, 3] or [H, W, 4].
+    """
 
     name: str
-    scans: Sequence[str | bytes]
+    scans: Sequence[str | bytes | NDArray[np.uint8]]
     labels: NDArray[np.uint8]
 
 
@@ -32,7 +36,8 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
     """Load a labelled set.
 
     Args:
-        source: `mnist:test`, `mnist:train`, `mnist:calibration`, a folder of class folders
+        source: `mnist:test`, `mnist:train`, `mnist:calibration`, MNIST's test set under one of
+            `CORRUPTIONS` (`mnist:inverted`), `sklearn:digits`, a folder of class folders
             (`0/` … `9/`), or a CSV or Parquet file with the columns `path` (relative to that
             file) and `label`.
         data: folder with MNIST's four files; None: the cache.
@@ -40,13 +45,18 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
     Raises:
         InputError: there is no such set, or it is empty or not well formed.
     """
-    match source:
-        case "mnist:test":
-            return mnist_set("test", data)
-        case "mnist:train":
-            return mnist_set("train", data)
-        case "mnist:calibration":
+    match source.split(":", 1):
+        case ["mnist", "test" | "train" as split]:
+            return mnist_set(split, data)
+        case ["mnist", "calibration"]:
             return _calibration_part(data)
+        case ["mnist", name] if name in CORRUPTIONS:
+            return _corrupted(CORRUPTIONS[name], data)
+        case ["mnist", name]:
+            known = ", ".join(("test", "train", "calibration", *CORRUPTIONS))
+            raise InputError(f"MNIST has no set {name}: expected one of {known}")
+        case ["sklearn", "digits"]:
+            return _scikit_learn_digits()
     path = Path(source)
     if path.is_dir():
         return _from_class_folders(path)
@@ -67,6 +77,24 @@ def _calibration_part(data: Path | None) -> LabelledSet:
     digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
     chosen = sorted(range(len(images)), key=digests.__getitem__)[:CALIBRATION_IMAGES]
     return LabelledSet("mnist:calibration", [png(images[k]) for k in chosen], labels[chosen])
+
+
+def _corrupted(corruption: Corruption, data: Path | None) -> LabelledSet:
+    images, labels = mnist.load("test", data)
+    return LabelledSet(f"mnist:{corruption.name}", CorruptedImages(images, corruption), labels)
+
+
+def _scikit_learn_digits() -> LabelledSet:
+    """The 1,797 digits of 8×8 pixels and 17 grey levels that scikit-learn holds (UCI, 1998)."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as why:
+        raise InputError(
+            "sklearn:digits comes with scikit-learn: pip install 'digitrec[panel]'"
+        ) from why
+    digits = load_digits()
+    scans = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    return LabelledSet("sklearn:digits", list(scans), digits.target.astype(np.uint8))
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
