@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from digitrec.errors import InputError
+from digitrec.scans.corruptions import CORRUPTIONS
 from digitrec.scans.decode import decode
 from digitrec.scans.labelled import export_mnist, load_labelled, png
 
@@ -61,6 +63,32 @@ def test_mnist_as_pngs_decodes_to_mnist(mnist_test: tuple[np.ndarray, np.ndarray
     assert np.array_equal(labelled.labels, labels)
     for k in range(0, 10_000, 999):
         assert np.array_equal(decode(bytes(labelled.scans[k])).pixels, images[k])
+
+
+def test_every_corruption_has_a_name(mnist_test: tuple[np.ndarray, np.ndarray]) -> None:
+    for name in CORRUPTIONS:
+        labelled = load_labelled(f"mnist:{name}")
+        assert labelled.name == f"mnist:{name}"
+        assert len(labelled.scans) == 10_000
+        assert np.array_equal(labelled.labels, mnist_test[1])
+    inverted = load_labelled("mnist:inverted")
+    assert np.array_equal(inverted.scans[7], 255 - mnist_test[0][7])
+    with pytest.raises(InputError, match="no set blurry: expected one of test, train"):
+        load_labelled("mnist:blurry")
+
+
+def test_scikit_learns_digits() -> None:
+    pytest.importorskip("sklearn")
+    labelled = load_labelled("sklearn:digits")
+    scans = np.stack([scan for scan in labelled.scans if isinstance(scan, np.ndarray)])
+    assert (scans.shape, scans.dtype, scans.max()) == ((1797, 8, 8), np.uint8, 255)
+    assert labelled.labels[:10].tolist() == list(range(10))
+
+
+def test_without_scikit_learn_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(InputError, match=r"pip install 'digitrec\[panel\]'"):
+        load_labelled("sklearn:digits")
 
 
 @pytest.mark.usefixtures("mnist_train")
