@@ -1,4 +1,4 @@
-"""Every picture the project draws, as PNG."""
+"""The pictures of training and of one labelled set, as PNG; the panel's are in plots_panel."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ RIGHT, WRONG, NEUTRAL = "#2a7a3b", "#c0272d", "#444444"
 
 
 @contextmanager
-def _drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
+def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
     """Give a figure of so many inches, and save it when the block ends well."""
     figure = Figure(figsize=(width, height), layout="constrained")
     yield figure
@@ -33,13 +33,13 @@ def curves(records: "Sequence[EpochRecord]", folder: Path) -> None:
     """Draw `loss.png` and `accuracy.png` over the epochs (the report's figures 3 and 4)."""
     epochs = [record.epoch for record in records]
     marker = "." if len(epochs) < 40 else ""
-    with _drawing(folder / "loss.png", 7, 4.2) as figure:
+    with drawing(folder / "loss.png", 7, 4.2) as figure:
         axes = figure.add_subplot(title="Loss (cross-entropy)", xlabel="epoch", ylabel="nats")
         for name in ("train", "test"):
             losses = [getattr(record, f"{name}_loss") for record in records]
             axes.plot(epochs, losses, marker=marker, label=f"{name}: {losses[-1]:.4f} at the end")
         _finish_curve(axes)
-    with _drawing(folder / "accuracy.png", 7, 4.2) as figure:
+    with drawing(folder / "accuracy.png", 7, 4.2) as figure:
         accuracies = [100 * record.test_accuracy for record in records]
         axes = figure.add_subplot(title="Accuracy on the test set", xlabel="epoch", ylabel="%")
         label = f"{accuracies[-1]:.2f} % at the end, {max(accuracies):.2f} % at best"
@@ -59,7 +59,7 @@ def samples(images: NDArray[np.uint8], labels: NDArray[np.uint8], path: Path) ->
     for digit in range(10):
         some = images[labels == digit][:10]
         mosaic[digit, :, : len(some)] = some.transpose(1, 0, 2)
-    with _drawing(path, 6, 6.3) as figure:
+    with drawing(path, 6, 6.3) as figure:
         _scan(figure.add_subplot(title="Samples of the training set"), mosaic.reshape(280, 280))
 
 
@@ -67,7 +67,7 @@ def predictions(measured: Measured, path: Path) -> None:
     """Draw sample predictions, the wrong ones marked (figure 5)."""
     wrong = measured.mistakes()
     chosen = [*range(min(40, len(measured.labels))), *wrong[:10]]
-    with _drawing(path, 9, 6) as figure:
+    with drawing(path, 9, 6) as figure:
         figure.suptitle(
             f"{measured.name}: the first 40 scans, and in the last row the most confident "
             f"of {len(wrong)} mistakes"
@@ -78,7 +78,7 @@ def predictions(measured: Measured, path: Path) -> None:
 def mistakes(measured: Measured, path: Path) -> None:
     """Draw the most confident mistakes: what was read, how surely, and what is right."""
     wrong = measured.mistakes()
-    with _drawing(path, 9, 6) as figure:
+    with drawing(path, 9, 6) as figure:
         figure.suptitle(f"{measured.name}: {min(50, len(wrong))} of {len(wrong)} mistakes")
         _gallery(figure, measured, [int(k) for k in wrong[:50]], rows=5)
 
@@ -104,7 +104,7 @@ def confusion(measured: Measured, path: Path) -> None:
     counts = measured.confusion()
     errors = counts.copy()
     errors[np.arange(10), np.arange(10)] = 0
-    with _drawing(path, 7, 6.4) as figure:
+    with drawing(path, 7, 6.4) as figure:
         axes = figure.add_subplot(
             title=f"{measured.name}: {100 * measured.accuracy:.2f} % of {len(measured.labels):,}",
             xlabel="read as",

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import pytest
 from digitrec import __version__
 from digitrec.bulk.run import SMALL
 from digitrec.cli import main
+from digitrec.model.bundle import ASSETS
 from digitrec.scans.labelled import export_mnist, png
 
 
@@ -54,7 +57,8 @@ WRONG = [
     ("predict {tmp}/nowhere.png", "no file"),
     ("predict {scans}/a.png --model {tmp}", "is no bundle"),
     ("evaluate {tmp}/nowhere", "no labelled set"),
-    ("evaluate small", "name a labelled set too"),
+    ("evaluate mnist:blurry", "MNIST has no set blurry"),
+    ("evaluate panel {tmp}/nowhere", "no labelled set"),
     ("evaluate small {scans}", "no scans in class folders"),
     ("data export", "the following arguments are required: --out"),
     ("data export --out {scans}", "holds something already"),
@@ -157,6 +161,15 @@ def test_export_classify_evaluate(tmp_path: Path) -> None:
     assert scorecard["scorecard"][str(scans)]["accuracy"] > 0.95
     assert (pictures / "mnist-test" / "confusion.png").is_file()
     assert (pictures / "mnist-test" / "mistakes.png").is_file()
+    assert (pictures / "panel.png").is_file()
+    assert (pictures / "coverage.png").is_file()
+    shutil.copytree(ASSETS / "small", tmp_path / "other")
+    beside = run("evaluate", "--quiet", "small", tmp_path / "other", scans, "--out", tmp_path / "2")
+    assert beside.returncode == 0, beside.stderr
+    assert re.search(r"-- small --+  -+ .*other -", beside.stdout.splitlines()[0])
+    models = json.loads((tmp_path / "2" / "scorecard.json").read_text())["models"]
+    assert [one["model"] for one in models] == ["small", str(tmp_path / "other")]
+    assert models[0]["scorecard"] == models[1]["scorecard"]
 
 
 def test_an_interrupt_is_no_traceback(tmp_path: Path, scans: Path) -> None:

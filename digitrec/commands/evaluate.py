@@ -1,14 +1,20 @@
-"""`digitrec evaluate`: what a bundle scores on labelled scans."""
+"""`digitrec evaluate`: what bundles score on labelled scans."""
 
 import argparse
 import json
+import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from digitrec.commands.parsing import add_command, add_quiet
-from digitrec.errors import InputError
 from digitrec.files import write_json
+
+if TYPE_CHECKING:
+    from digitrec.model.engine import Engine
+    from digitrec.scans.labelled import LabelledSet
+    from digitrec.trust.evaluate import Measured
+    from digitrec.trust.panel import Entry
 
 
 def add(commands: Any) -> None:
@@ -17,15 +23,17 @@ def add(commands: Any) -> None:
         commands,
         "evaluate",
         _evaluate,
-        "Measure bundles on labelled scans: accuracy, confusion, figures by class, mistakes.",
+        "Measure bundles on labelled scans: accuracy, confidence, confusion, mistakes.",
         "digitrec evaluate small mnist:test --out evaluation",
     )
     command.add_argument(
-        "sets",
-        nargs="+",
-        metavar="[BUNDLE] LABELLED",
-        help="a bundle (default: small, the shipped one); then mnist:test, mnist:train, "
-        "a folder of class folders 0/ to 9/, or a table with the columns path and label",
+        "names",
+        nargs="*",
+        metavar="BUNDLE|LABELLED",
+        help="bundles (default: small, the shipped one) and labelled sets: mnist:test, "
+        "mnist:train, mnist:calibration, MNIST's test set otherwise presented (mnist:inverted; "
+        "a wrong name gets the list), sklearn:digits, a folder of class folders 0/ to 9/, or a "
+        "table with the columns path and label; panel (default): all that are at hand",
     )
     command.add_argument("--out", type=Path, metavar="FOLDER", help="also draw pictures there")
     command.add_argument("--json", action="store_true", help="print the scorecard as the answer")
@@ -36,36 +44,102 @@ def _evaluate(options: argparse.Namespace) -> None:
     from digitrec.model.bundle import is_bundle, load_bundle
     from digitrec.model.engine import Engine
     from digitrec.scans.labelled import load_labelled
+    from digitrec.trust.panel import table
 
-    model, sources = "small", list(options.sets)
-    if is_bundle(sources[0]):
-        model = sources.pop(0)
-    if not sources:
-        raise InputError(f"{model} is a bundle: name a labelled set too, such as mnist:test")
-    engine = Engine(load_bundle(model))
+    models = [name for name in options.names if is_bundle(name)] or ["small"]
+    named = [name for name in options.names if not is_bundle(name)]
+    sources, left_out = _with_panel(named)
+    engines = {name: Engine(load_bundle(name)) for name in models}
     labelled = [load_labelled(source) for source in sources]
-    scores = {one.name: _measure(engine, one, options) for one in labelled}
-    scorecard = {"model_id": engine.card.id, "scorecard": scores}
-    if options.out:
-        write_json(options.out / "scorecard.json", scorecard)
+    alone = len(labelled) == len(engines) == 1
+    entries = []
+    for one, source in zip(labelled, sources, strict=True):
+        entries += _measure(engines, one, options, report=alone, pictures=source in named)
+    scorecard = _scorecard(engines, entries)
     if options.json:
         print(json.dumps(scorecard))
-    elif options.out:
-        print(f"pictures and scorecard in {options.out}")
+    elif not alone:
+        print("\n".join([table(entries), *left_out]))
+    if options.out:
+        _leave(options.out, scorecard, entries, labelled)
+        if not options.json:
+            print(f"pictures and scorecard in {options.out}")
 
 
-def _measure(engine: Any, labelled: Any, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure one set, say what came of it, and draw it where `--out` asks for pictures."""
-    from digitrec import plots
+def _with_panel(named: list[str]) -> tuple[list[str], list[str]]:
+    """Give the labelled sets to measure, and a sentence for each that the panel lacks here."""
+    from digitrec.trust.panel import PANEL, panel_sources
+
+    sources = [name for name in named if name != PANEL]
+    if sources == named and named:
+        return sources, []
+    panel, left_out = panel_sources(os.environ.get("DIGITREC_TEST_DATA"))
+    return list(dict.fromkeys([*sources, *panel])), left_out
+
+
+def _measure(
+    engines: "dict[str, Engine]",
+    labelled: "LabelledSet",
+    options: argparse.Namespace,
+    *,
+    report: bool,
+    pictures: bool,
+) -> "list[Entry]":
+    """Measure one set by each bundle; say what came of it, and draw it, where that is wanted."""
     from digitrec.progress import progress
-    from digitrec.trust.evaluate import measure, report
+    from digitrec.trust import evaluate
+    from digitrec.trust.panel import compare, entry
 
     with progress(labelled.name, len(labelled.scans), quiet=options.quiet) as advance:
-        measured = measure(engine, labelled, advance)
-    if not options.json:
-        print(report(measured))
-    if options.out:
-        folder = options.out / re.sub(r"\W+", "-", labelled.name).strip("-")
-        plots.confusion(measured, folder / "confusion.png")
-        plots.mistakes(measured, folder / "mistakes.png")
-    return {**measured.scores(), "confusion": measured.confusion().tolist()}
+        compared = compare(list(engines.values()), labelled, advance)
+    entries = []
+    for model, (measured, plain) in zip(engines, compared, strict=True):
+        entries.append(entry(model, measured, plain))
+        if report and not options.json:
+            print(evaluate.report(measured))
+            print(f"by a plain resize instead of normalising: {100 * plain.accuracy:.2f} % right")
+        if options.out and pictures:
+            where = [options.out, *([_file_name(model)] if len(engines) > 1 else [])]
+            _draw(measured, Path(*where, _file_name(labelled.name)))
+    return entries
+
+
+def _draw(measured: "Measured", folder: Path) -> None:
+    from digitrec import plots
+
+    plots.confusion(measured, folder / "confusion.png")
+    plots.mistakes(measured, folder / "mistakes.png")
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"\W+", "-", name).strip("-")
+
+
+def _scorecard(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, Any]:
+    """Give one bundle's id and scorecard, or a list of these in `models` for several bundles."""
+    cards = [
+        {
+            "model": model,
+            "model_id": engine.card.id,
+            "scorecard": {one.name: one.scores for one in entries if one.model == model},
+        }
+        for model, engine in engines.items()
+    ]
+    return cards[0] if len(cards) == 1 else {"models": cards}
+
+
+def _leave(
+    out: Path,
+    scorecard: dict[str, Any],
+    entries: "list[Entry]",
+    labelled: "list[LabelledSet]",
+) -> None:
+    """Write the scorecard, and draw what all sets show together."""
+    from digitrec import plots_panel
+
+    write_json(out / "scorecard.json", scorecard)
+    plots_panel.coverage(entries, out / "coverage.png")
+    if len(labelled) > 1:
+        plots_panel.panel(entries, out / "panel.png")
+    if corrupted := plots_panel.corrupted(labelled):
+        plots_panel.corruptions(corrupted, out / "corruptions.png")

@@ -1,6 +1,6 @@
-"""What a bundle scores on a labelled set: accuracy, confusion, and where it was wrong."""
+"""What a bundle scores on a labelled set: accuracy, confidence, confusion, and its mistakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.model.engine import Engine
-from digitrec.reading import BLANK, ERROR, read_scans
+from digitrec.reading import BLANK, ERROR, Normalizer, Readings, read_scans
 from digitrec.scans.labelled import LabelledSet
+from digitrec.scans.normalize import normalize
 
 CHUNK = 1000
 NO_DIGIT = 10  # the confusion matrix's last column: blank or error
+BINS = 15  # of the calibration error, as in Guo et al., 2017
+COVERAGES = (0.9, 0.95, 0.99)  # shares of the scans at which the error is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +47,81 @@ class Measured:
         wrong = np.flatnonzero((self.answers != self.labels) & (self.answers != NO_DIGIT))
         return wrong[np.argsort(-self.confidences[wrong], kind="stable")]
 
-    def scores(self) -> dict[str, Any]:
-        """Give the set's entry in a scorecard. `nll` is nats a scan, over those with a digit."""
+    def error_curve(self) -> NDArray[np.float64]:
+        """Give the error rate among the k most confident scans, for k from 1 to N: float64 [N].
+
+        A scan without a digit comes last and counts as wrong: the last value is 1 - accuracy.
+        """
+        wrong = (self.answers != self.labels)[np.argsort(-self.confidences, kind="stable")]
+        return np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
+
+    def error_at(self, coverage: float) -> float:
+        """Give the error rate among the most confident share `coverage` of all scans."""
+        curve = self.error_curve()
+        return float(curve[max(1, round(coverage * len(curve))) - 1])
+
+    def nll(self) -> float | None:
+        """Give the negative log-likelihood of the labels in nats a scan, of those with a digit."""
         has_digit = self.answers != NO_DIGIT
         right = self.probabilities[has_digit, self.labels[has_digit]]
+        return float(-np.log(np.maximum(right, 1e-12)).mean()) if right.size else None
+
+    def ece(self) -> float | None:
+        """Give the expected calibration error of the scans with a digit.
+
+        It is the mean distance between confidence and accuracy over bins of equal width, each
+        weighted by its scans (Guo et al., "On calibration of modern neural networks", 2017).
+        """
+        has_digit = self.answers != NO_DIGIT
+        if not has_digit.any():
+            return None
+        confidences = self.confidences[has_digit].astype(np.float64)
+        bins = np.clip(np.ceil(BINS * confidences).astype(int) - 1, 0, BINS - 1)
+        surplus = confidences - (self.answers == self.labels)[has_digit]
+        return float(np.abs(np.bincount(bins, surplus)).sum() / len(surplus))
+
+    def scores(self) -> dict[str, Any]:
+        """Give the set's entry in a scorecard."""
+        nll, ece = self.nll(), self.ece()
         return {
             "images": len(self.labels),
             "accuracy": round(self.accuracy, 6),
-            "nll": round(float(-np.log(np.maximum(right, 1e-12)).mean()), 6)
-            if right.size
-            else None,
+            "nll": None if nll is None else round(nll, 6),
+            "ece": None if ece is None else round(ece, 6),
+            "error_at_coverage": {
+                str(coverage): round(self.error_at(coverage), 6) for coverage in COVERAGES
+            },
             "blank": self.blanks,
             "error": self.errors,
         }
 
 
 def measure(
-    engine: Engine, labelled: LabelledSet, advance: Callable[[int], None] = lambda count: None
+    engine: Engine,
+    labelled: LabelledSet,
+    advance: Callable[[int], None] = lambda count: None,
+    normalizer: Normalizer = normalize,
 ) -> Measured:
     """Read a labelled set as `classify` would; `advance` is told of every chunk's size."""
-    chunks = []
+    return measure_each([(engine, normalizer)], labelled, advance)[0]
+
+
+def measure_each(
+    ways: Sequence[tuple[Engine, Normalizer]],
+    labelled: LabelledSet,
+    advance: Callable[[int], None] = lambda count: None,
+) -> list[Measured]:
+    """Read a labelled set in several ways, making each scan only once; see `measure`."""
+    chunks: list[list[Readings]] = [[] for _ in ways]
     for start in range(0, len(labelled.scans), CHUNK):
-        chunks.append(read_scans(labelled.scans[start : start + CHUNK], engine))
-        advance(len(chunks[-1]))
+        scans = labelled.scans[start : start + CHUNK]
+        for (engine, normalizer), read in zip(ways, chunks, strict=True):
+            read.append(read_scans(scans, engine, normalizer))
+        advance(len(scans))
+    return [_measured(labelled, read) for read in chunks]
+
+
+def _measured(labelled: LabelledSet, chunks: Sequence[Readings]) -> Measured:
     has_digit = np.concatenate([chunk.has_digit for chunk in chunks])
     decisions = np.concatenate([chunk.decisions for chunk in chunks])
     return Measured(
@@ -91,6 +146,7 @@ def report(measured: Measured) -> str:
     lines = [
         f"{measured.name}: {100 * measured.accuracy:.2f} % of {len(measured.labels):,} right, "
         f"{wrong:,} wrong (of them {measured.blanks} blank, {measured.errors} unreadable)",
+        _confidence_line(measured),
         "",
         "label  read as 0     1     2     3     4     5     6     7     8     9  none"
         "   recall  precision",
@@ -100,3 +156,13 @@ def report(measured: Measured) -> str:
         shares = f"{100 * recall[digit]:5.1f} %    {100 * precision[digit]:5.1f} %"
         lines.append(f"{digit:>5}    {cells}  {shares}")
     return "\n".join(lines)
+
+
+def _confidence_line(measured: Measured) -> str:
+    nll, ece = (
+        "none" if value is None else f"{value:.4f}" for value in (measured.nll(), measured.ece())
+    )
+    errors = ", ".join(
+        f"{100 * measured.error_at(share):.2f} % of {100 * share:.0f} %" for share in COVERAGES
+    )
+    return f"NLL {nll} nats, ECE {ece}; wrong among the most confident: {errors}"

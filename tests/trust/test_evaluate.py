@@ -6,7 +6,9 @@ import pytest
 from digitrec import plots
 from digitrec.model.engine import Engine
 from digitrec.scans.labelled import LabelledSet, load_labelled, png
-from digitrec.trust.evaluate import NO_DIGIT, measure, report
+from digitrec.scans.normalize import normalize
+from digitrec.trust.evaluate import NO_DIGIT, Measured, measure, measure_each, report
+from digitrec.trust.plain import plain_resize
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,72 @@ def test_counts_add_up_and_no_digit_is_wrong(engine: Engine, known: LabelledSet)
     scores = measured.scores()
     assert (scores["images"], scores["accuracy"]) == (20, 0.85)
     assert "85.00 % of 20 right, 3 wrong (of them 1 blank, 1 unreadable)" in report(measured)
+
+
+@pytest.fixture
+def by_hand() -> Measured:
+    """Ten scans: confidences, which are right, and one without a digit."""
+    confidences = np.array([0.99, 0.98, 0.97, 0.96, 0.95, 0.55, 0.54, 0.41, 0.39, 0], np.float32)
+    answers = np.array([1, 1, 1, 2, 1, 1, 2, 1, 2, NO_DIGIT], np.int8)
+    probabilities = np.zeros((10, 10), np.float32)
+    probabilities[np.arange(9), answers[:9]] = confidences[:9]
+    probabilities[answers == 2, 1] = 0.01
+    return Measured(
+        name="by hand",
+        labels=np.ones(10, np.uint8),
+        answers=answers,
+        confidences=confidences,
+        probabilities=probabilities,
+        scans=np.zeros((10, 28, 28), np.uint8),
+        blanks=1,
+        errors=0,
+    )
+
+
+def test_error_among_the_most_confident(by_hand: Measured) -> None:
+    wrong = [0, 0, 0, 1, 1, 1, 2, 2, 3, 4]  # among the first 1, 2, … 10
+    assert by_hand.error_curve() == pytest.approx([n / (k + 1) for k, n in enumerate(wrong)])
+    assert by_hand.error_at(0.3) == 0
+    assert by_hand.error_at(0.9) == 3 / 9
+    assert by_hand.error_at(1) == 1 - by_hand.accuracy
+    scores = by_hand.scores()["error_at_coverage"]
+    assert scores == {"0.9": pytest.approx(1 / 3, abs=1e-6), "0.95": 0.4, "0.99": 0.4}
+
+
+def test_calibration_error_and_likelihood(by_hand: Measured) -> None:
+    # Bins of 1/15: 0.99 to 0.95 (4 of 5 right), 0.55 and 0.54 (1 of 2), 0.41 (1 of 1) and 0.39
+    # (0 of 1).
+    gaps = [abs(4.85 - 4), abs(1.09 - 1), abs(0.41 - 1), abs(0.39 - 0)]
+    assert by_hand.ece() == pytest.approx(sum(gaps) / 9, abs=1e-6)
+    right = [0.99, 0.98, 0.97, 0.01, 0.95, 0.55, 0.01, 0.41, 0.01]
+    assert by_hand.nll() == pytest.approx(-np.log(right).mean(), abs=1e-6)
+    assert "wrong among the most confident: 33.33 % of 90 %, 40.00 % of 95 %" in report(by_hand)
+
+
+def test_a_set_without_any_digit_has_scores(engine: Engine) -> None:
+    measured = measure(engine, LabelledSet("none", [b"text"], np.array([3], np.uint8)))
+    scores = measured.scores()
+    assert (scores["accuracy"], scores["nll"], scores["ece"], scores["error"]) == (0, None, None, 1)
+    assert scores["error_at_coverage"] == {"0.9": 1.0, "0.95": 1.0, "0.99": 1.0}
+    assert "NLL none nats, ECE none" in report(measured)
+
+
+def test_another_normaliser_is_measured_beside(engine: Engine, known: LabelledSet) -> None:
+    ways = [(engine, normalize), (engine, plain_resize)]
+    normalized, plain = measure_each(ways, known)
+    assert normalized.scores() == measure(engine, known).scores()
+    assert plain.scores() == measure(engine, known, normalizer=plain_resize).scores()
+    assert (plain.blanks, plain.errors) == (1, 1)
+
+
+def test_plain_resize_does_what_its_name_says() -> None:
+    bright, dark = np.full((56, 56), 255, np.uint8), np.zeros((56, 56), np.uint8)
+    bright[20:24, 20:24], dark[20:24, 20:24] = 0, 255
+    expected = np.zeros((28, 28), np.uint8)
+    expected[10:12, 10:12] = 255
+    transparent = np.dstack([bright, bright, bright, np.zeros_like(bright)])
+    for pixels in (bright, dark, np.dstack(3 * [bright]), transparent):
+        assert np.array_equal(plain_resize(pixels), expected)
 
 
 def test_the_most_confident_mistake_comes_first(engine: Engine) -> None:

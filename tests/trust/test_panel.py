@@ -1,0 +1,99 @@
+"""Many sets and several bundles in one table, and its pictures."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitrec import plots_panel
+from digitrec.model.engine import Engine
+from digitrec.scans.corruptions import CORRUPTIONS, CorruptedImages
+from digitrec.scans.labelled import LabelledSet
+from digitrec.trust.panel import Entry, compare, entry, panel_sources, shortened, table
+
+Mnist = tuple[np.ndarray, np.ndarray]
+EXACT = {f"mnist:{name}" for name, one in CORRUPTIONS.items() if one.kind == "exact"}
+
+
+@pytest.fixture(scope="module")
+def sets(mnist_test: Mnist) -> list[LabelledSet]:
+    """Forty digits as they are, and under each corruption."""
+    images, labels = mnist_test[0][20:60], mnist_test[1][20:60]
+    return [
+        LabelledSet("plain", list(images), labels),
+        *(
+            LabelledSet(f"mnist:{name}", CorruptedImages(images, corruption), labels)
+            for name, corruption in CORRUPTIONS.items()
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def entries(engine: Engine, sets: list[LabelledSet]) -> list[Entry]:
+    found = []
+    for one in sets:
+        for model, compared in zip("ab", compare([engine, engine], one), strict=True):
+            found.append(entry(model, *compared))
+    return found
+
+
+def test_a_set_is_read_by_each_bundle_in_both_ways(entries: list[Entry]) -> None:
+    assert [(one.name, one.model) for one in entries[:2]] == [("plain", "a"), ("plain", "b")]
+    assert entries[0].scores == entries[1].scores
+    assert min(entries[0].accuracy, entries[0].plain_accuracy) > 0.9
+    transparent = next(one for one in entries if one.name == "mnist:transparent")
+    assert (transparent.accuracy, transparent.plain_accuracy) == (entries[0].accuracy, 0)
+    assert np.sum(transparent.scores["confusion"]) == transparent.scores["images"] == 40
+    assert transparent.error_curve[-1] == pytest.approx(1 - transparent.accuracy)
+
+
+def test_the_table_is_of_fixed_width(entries: list[Entry]) -> None:
+    lines = table(entries).split("\n\n")[0].splitlines()
+    assert len({len(line) for line in lines[1:]}) == 1
+    assert " ".join(lines[1].split()) == "set scans" + 2 * " right % resized NLL ECE wrong %"
+    accuracies = [entries[0].accuracy, entries[0].plain_accuracy]
+    assert lines[2].split()[:4] == ["plain", "40", *(f"{100 * one:.2f}" for one in accuracies)]
+    assert len(lines) == 2 + 1 + 22 + 2
+    exact = [one.accuracy for one in entries if one.name in EXACT and one.model == "a"]
+    assert lines[-2].startswith("exact, mean of 9")
+    assert lines[-2].split()[4:6] == ["360", f"{100 * np.mean(exact):.2f}"]
+
+
+def test_no_mean_of_a_part_of_the_corruptions(entries: list[Entry]) -> None:
+    assert "mean" not in table([one for one in entries if one.name != "mnist:chalk"][:12])
+
+
+def test_what_the_panel_consists_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    sources, left_out = panel_sources(str(tmp_path))
+    assert sources == ["mnist:test", *(f"mnist:{name}" for name in CORRUPTIONS)]
+    assert left_out == ["sklearn:digits is left out: pip install 'digitrec[panel]'"]
+    (tmp_path / "real_digits").mkdir()
+    assert panel_sources(str(tmp_path))[0][1] == str(tmp_path / "real_digits")
+    assert panel_sources(None)[0] == sources
+
+
+def test_with_scikit_learn_its_digits_belong_to_the_panel() -> None:
+    pytest.importorskip("sklearn")
+    sources, left_out = panel_sources(None)
+    assert sources[1] == "sklearn:digits"
+    assert not left_out
+
+
+def test_long_names_keep_their_end() -> None:
+    assert shortened("short", 5) == "short"
+    assert shortened("/a/long/way/to/digits", 12) == "…/to/digits"
+    assert shortened("averylongname", 6) == "…gname"
+
+
+def test_pictures(entries: list[Entry], sets: list[LabelledSet], tmp_path: Path) -> None:
+    plots_panel.panel(entries, tmp_path / "panel.png")
+    plots_panel.coverage(entries, tmp_path / "coverage.png")
+    plots_panel.coverage(entries[:1], tmp_path / "flawless.png")
+    corrupted = plots_panel.corrupted(sets)
+    assert len(corrupted) == 22
+    plots_panel.corruptions(corrupted, tmp_path / "corruptions.png")
+    plots_panel.corruptions(corrupted[:1], tmp_path / "one.png")
+    for name in ("panel", "coverage", "flawless", "corruptions", "one"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
