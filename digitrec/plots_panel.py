@@ -32,7 +32,7 @@ def panel(entries: Sequence[Entry], path: Path) -> None:
     with drawing(path, 9, 1.9 + len(names) * (0.16 + 0.12 * len(models))) as figure:
         axes = figure.add_subplot(
             title="Scans read right, by labelled set (to the right is better)",
-            xlabel="read right, in % (each step to the right leaves fewer errors)",
+            xlabel="read right, in % (the scale is logarithmic in the errors)",
         )
         for k, model in enumerate(models):
             offset = (k - (len(models) - 1) / 2) * 0.6 / len(models)
