@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from digitrec.errors import ScanError
@@ -96,7 +97,9 @@ def coverage(entries: Sequence[Entry], path: Path) -> None:
                 style = ("-", "--", ":", "-.")[models.index(one.model) % 4]
                 _curve(axes, one, f"C{names.index(one.name)}", style, tell_model=len(models) > 1)
         axes.set_xlim(50, 100.5)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
         title = "set (wrong at 90 % coverage);\na line begins with its first mistake"
         axes.legend(title=title, loc="center left", bbox_to_anchor=(1.01, 0.5))
