@@ -16,7 +16,7 @@ from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import Engine
 from digitrec.scans.contents import content as file_content
 from digitrec.scans.decode import Decoded, decode
-from digitrec.scans.normalize import SIDE, normalize
+from digitrec.scans.normalize import SIDE, inspect, normalize
 
 # A scan is a file's path, an image file's content, or pixels: uint8 [H, W], [H, W, 3] or [H, W, 4].
 Scan = str | os.PathLike[str] | bytes | NDArray[np.uint8]
@@ -41,6 +41,7 @@ class Reading:
     reason: str | None  # of an error: a stable code, then `: ` and words
     width: int | None  # of the decoded scan, in pixels
     height: int | None
+    notes: str | None = None  # what the normaliser found odd, in words; see `Normalized.notes`
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Readings:
     widths: NDArray[np.int32]  # [N], 0 where nothing was decoded
     heights: NDArray[np.int32]  # [N]
     scans: NDArray[np.uint8]  # [N, 28, 28], normalised; zero where nothing was decoded
+    notes: NDArray[np.object_]  # [N], str or None; all None where they were not asked for
     first_frames: int = 0  # scans whose file holds further frames, which were left out
     seconds: dict[str, float] = field(default_factory=dict)  # stage → time spent in it
 
@@ -76,6 +78,7 @@ class Readings:
                 reason=self.reasons[k],
                 width=int(self.widths[k]) or None,
                 height=int(self.heights[k]) or None,
+                notes=self.notes[k],
             )
 
 
@@ -101,7 +104,8 @@ def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = "small") 
     """
     if isinstance(scans, (str, bytes, os.PathLike, np.ndarray)):
         scans = [scans]
-    return list(read_scans(scans, Engine(load_bundle(os.fspath(model)))))
+    engine = Engine(load_bundle(os.fspath(model)))
+    return list(read_contents(map(_content, scans), len(scans), engine, noted=True))
 
 
 def read_scans(
@@ -117,6 +121,8 @@ def read_contents(
     engine: Engine,
     on_scan: Callable[[int], None] = lambda k: None,
     normalizer: Normalizer = normalize,
+    *,
+    noted: bool = False,
 ) -> Readings:
     """Read N scans as they come.
 
@@ -126,10 +132,12 @@ def read_contents(
         engine: what reads the digits.
         on_scan: told the index of each scan before it is touched, and `count` after the last.
         normalizer: what brings pixels to 28×28; another one is for comparisons.
+        noted: also tell what digitrec's own normaliser finds odd about each scan.
     """
     normalized = np.zeros((count, SIDE, SIDE), np.uint8)
     widths, heights = np.zeros(count, np.int32), np.zeros(count, np.int32)
     decisions, reasons = np.full(count, ACCEPT, object), np.full(count, None, object)
+    notes = np.full(count, None, object)
     first_frames = 0
     clock = _Clock()
     for k, content in enumerate(contents):
@@ -138,7 +146,11 @@ def read_contents(
         try:
             decoded = _decoded(content)
             clock.stop("decode")
-            normalized[k] = normalizer(decoded.pixels)
+            if noted:
+                found = inspect(decoded.pixels)
+                normalized[k], notes[k] = found.image, "; ".join(found.notes) or None
+            else:
+                normalized[k] = normalizer(decoded.pixels)
             clock.stop("normalise")
         except ScanError as why:
             decisions[k], reasons[k] = ERROR, str(why)
@@ -160,6 +172,7 @@ def read_contents(
         widths=widths,
         heights=heights,
         scans=normalized,
+        notes=notes,
         first_frames=first_frames,
         seconds=clock.seconds,
     )

@@ -39,7 +39,11 @@ C = TypeVar("C", bound=Content)
 
 
 def read_carefully(
-    contents: Iterable[Content], bundle: Bundle, stall_seconds: float = STALL_SECONDS
+    contents: Iterable[Content],
+    bundle: Bundle,
+    stall_seconds: float = STALL_SECONDS,
+    *,
+    noted: bool = False,
 ) -> Readings:
     """Read scans as `read_contents` does, whatever they do to the process that reads them.
 
@@ -47,6 +51,7 @@ def read_carefully(
         contents: as `read_contents` takes them.
         bundle: what reads the digits.
         stall_seconds: a child that is longer at one scan is killed.
+        noted: as `read_contents` takes it.
 
     Returns:
         The readings; a scan that killed its reader has the reason `crashed: …`.
@@ -54,7 +59,7 @@ def read_carefully(
     Raises:
         RunError: children die without touching a scan.
     """
-    child = _Child(bundle, stall_seconds)
+    child = _Child(bundle, stall_seconds, noted)
     try:
         start = time.perf_counter()
         pieces, reading = [], 0.0
@@ -87,8 +92,8 @@ def batches(contents: Iterable[C], scans: int) -> Iterator[list[C]]:
 class _Child:
     """A process that reads batches, and its replacements."""
 
-    def __init__(self, bundle: Bundle, stall_seconds: float) -> None:
-        self._bundle, self._stall_seconds = bundle, stall_seconds
+    def __init__(self, bundle: Bundle, stall_seconds: float, noted: bool) -> None:
+        self._bundle, self._stall_seconds, self._noted = bundle, stall_seconds, noted
         # A forked child has all modules loaded; elsewhere than on Linux forking is not safe.
         self._context: Any = multiprocessing.get_context(
             "fork" if sys.platform == "linux" else "spawn"
@@ -99,7 +104,9 @@ class _Child:
         self._place = self._context.RawValue("q", -1)
         self._pipe, theirs = self._context.Pipe()
         self._process = self._context.Process(
-            target=_serve, args=(theirs, self._place, self._bundle), daemon=True
+            target=_serve,
+            args=(theirs, self._place, self._bundle, self._noted),
+            daemon=True,
         )
         self._process.start()
         theirs.close()
@@ -155,7 +162,7 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _serve(pipe: Connection, place: Any, bundle: Bundle) -> None:
+def _serve(pipe: Connection, place: Any, bundle: Bundle, noted: bool) -> None:
     """Read batches until the parent ends: what the child does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -172,7 +179,7 @@ def _serve(pipe: Connection, place: Any, bundle: Bundle) -> None:
             batch: list[Content] = pipe.recv()
         except EOFError:
             return
-        pipe.send(read_contents(batch, len(batch), engine, note))
+        pipe.send(read_contents(batch, len(batch), engine, note, noted=noted))
 
 
 def join(pieces: list[Readings]) -> Readings:

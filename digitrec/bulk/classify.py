@@ -26,8 +26,13 @@ from digitrec.storage import Remote, open_remotes
 DEATHS = 2
 
 
-def classify(settings: RunSettings, model: str = "small") -> Outcome:
+def classify(settings: RunSettings, model: str = "small", *, noted: bool = False) -> Outcome:
     """Classify every scan of the inputs into a result folder, or go on with that.
+
+    Args:
+        settings: what the run is told.
+        model: a shipped bundle's name, a bundle's folder or a run folder.
+        noted: a last column `notes` tells what is odd about each scan.
 
     Raises:
         InputError: an input, the model or the folder can't be used; nothing was changed.
@@ -41,11 +46,12 @@ def classify(settings: RunSettings, model: str = "small") -> Outcome:
         "calibration_id": bundle.card.calibration_id,
         "normalizer_version": NORMALIZER_VERSION,
         "policy": None,
+        "notes": noted,
     }
     return run(
         "classify",
         identity,
-        lambda folder: Classifier(folder, bundle, remotes),
+        lambda folder: Classifier(folder, bundle, remotes, noted),
         settings,
         _summary,
     )
@@ -65,6 +71,7 @@ class Classifier:
     folder: Folder
     bundle: Bundle
     remotes: tuple[Remote, ...] = ()
+    noted: bool = False
 
     @property
     def name(self) -> str:
@@ -85,11 +92,11 @@ class Classifier:
         began = time.time()
         chunk = read_chunk(self.folder, number)
         if here:
-            readings = read_carefully(self._contents(chunk), self.bundle)
+            readings = read_carefully(self._contents(chunk), self.bundle, noted=self.noted)
         else:
             readings = self._as_worker(chunk)
         start = time.perf_counter()
-        table = part_table(chunk.paths, readings)
+        table = part_table(chunk.paths, readings, noted=self.noted)
         counted = tally(readings)
         counted.seconds["write"] = time.perf_counter() - start
         write_part(self.folder, number, table, counted)
@@ -118,12 +125,16 @@ class Classifier:
         deaths = self._count(mark)
         self.folder.write(mark, str(deaths + 1).encode())
         if deaths >= DEATHS:
-            readings = read_carefully(self._contents(chunk), self.bundle)
+            readings = read_carefully(self._contents(chunk), self.bundle, noted=self.noted)
         else:
             alarm = _StallAlarm()
             try:
                 readings = read_contents(
-                    self._contents(chunk), len(chunk.paths), _engine(self.bundle), alarm
+                    self._contents(chunk),
+                    len(chunk.paths),
+                    _engine(self.bundle),
+                    alarm,
+                    noted=self.noted,
                 )
             finally:
                 alarm.off()

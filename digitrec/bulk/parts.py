@@ -30,14 +30,17 @@ SCHEMA = pa.schema(
 )
 
 
-def part_table(paths: Sequence[str], readings: Readings) -> pa.Table:
+NOTES = pa.field("notes", pa.string())  # the last column, where it is asked for
+
+
+def part_table(paths: Sequence[str], readings: Readings, *, noted: bool = False) -> pa.Table:
     """Make the rows of a part, in `SCHEMA`: one for each path and its reading."""
     no_digit = ~readings.has_digit
     undecoded = readings.widths == 0
     probabilities = pa.FixedSizeListArray.from_arrays(
         pa.array(readings.probabilities.ravel()), 10, mask=pa.array(no_digit)
     )
-    return pa.table(
+    table = pa.table(
         [
             pa.array([readable(path) for path in paths], pa.string()),
             pa.array(readings.digits, mask=no_digit),
@@ -50,6 +53,7 @@ def part_table(paths: Sequence[str], readings: Readings) -> pa.Table:
         ],
         schema=SCHEMA,
     )
+    return table.append_column(NOTES, pa.array(readings.notes, pa.string())) if noted else table
 
 
 def part_name(number: int) -> str:

@@ -24,6 +24,7 @@ SAME = {
     "model_id": "model",
     "calibration_id": "calibration of the model",
     "normalizer_version": "normaliser",
+    "notes": "--notes",
     "inputs": "inputs",
     "relative_to": "working folder",
 }

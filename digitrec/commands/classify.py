@@ -26,6 +26,9 @@ def add(commands: Any) -> None:
     )
     add_run(command)
     add_model(command)
+    command.add_argument(
+        "--notes", action="store_true", help="a last column that says what is odd about each scan"
+    )
     command.add_argument("--json", action="store_true", help="print _run.json as the answer")
     add_quiet(command)
 
@@ -33,7 +36,7 @@ def add(commands: Any) -> None:
 def _classify(options: argparse.Namespace) -> None:
     from digitrec.bulk.classify import classify
 
-    outcome = classify(run_settings(options), options.model)
+    outcome = classify(run_settings(options), options.model, noted=options.notes)
     if answered(options, outcome):
         return
     print(_summary(outcome.run, shown_out(options)))

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from digitrec.errors import ScanError
 
@@ -21,6 +21,17 @@ from digitrec.errors import ScanError
 MAX_PIXELS = 2**26
 MAX_BYTES = 2**26
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
+
+# EXIF's orientations, and what brings each upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_BEGINNING = PNG_SIGNATURE + b"\0\0\0\x0dIHDR"
@@ -42,8 +53,8 @@ class Decoded:
 def decode(content: bytes) -> Decoded:
     """Decode one image file's content, whatever its format among `FORMATS`.
 
-    16 bits a channel are brought to 8, palettes and CMYK to RGB. Bounds are checked on the
-    header, before any pixel is decoded.
+    16 bits a channel are brought to 8, palettes and CMYK to RGB; what EXIF says of the camera's
+    orientation is done. Bounds are checked on the header, before any pixel is decoded.
 
     Raises:
         ScanError: `not-an-image`, `truncated`, `too-large` or `unreadable`.
@@ -68,7 +79,7 @@ def _decode_with_opencv(content: bytes) -> NDArray[Any] | None:
 
 
 def _is_plain_png(content: bytes) -> bool:
-    """Tell whether this is a whole PNG with one frame (an animated one has a chunk acTL).
+    """Tell whether this is a whole PNG with one frame (an animated one has a chunk acTL), upright.
 
     OpenCV makes room for a chunk as large as its header says, up to 4 GB, before it reads it: so
     the chunks must fill the file exactly.
@@ -78,7 +89,7 @@ def _is_plain_png(content: bytes) -> bool:
     place = len(PNG_SIGNATURE)
     while place + 12 <= len(content):
         length, name = PNG_CHUNK.unpack_from(content, place)
-        if name == b"acTL":
+        if name in (b"acTL", b"eXIf"):
             return False
         place += 12 + length
         if name == b"IEND":
@@ -102,7 +113,7 @@ def _decode_with_pillow(content: bytes) -> Decoded:
                 _check_size(*image.size)
                 # Not n_frames: that walks through all of a file which may have millions.
                 more_frames = bool(getattr(image, "is_animated", False))
-                return Decoded(_from_pillow(image), more_frames)
+                return Decoded(_from_pillow(_upright(image)), more_frames)
     except ScanError:
         raise
     except Image.DecompressionBombError as why:
@@ -113,6 +124,16 @@ def _decode_with_pillow(content: bytes) -> Decoded:
         raise ScanError("too-large", "not enough memory to decode it") from why
     except Exception as why:  # damaged files make Pillow raise nearly anything
         raise _damaged(why) from why
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn an image as EXIF says; one whose EXIF is damaged stays as it is."""
+    image.load()  # which turns a TIFF, and says so in its EXIF
+    try:
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # Pillow raises nearly anything there
+        return image
+    return image.transpose(turn) if turn is not None else image
 
 
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from digitrec.errors import ScanError
 from digitrec.scans.decode import MAX_PIXELS, decode
@@ -143,3 +143,24 @@ def test_whatever_comes_is_pixels_or_a_reason(
     assert pixels.dtype == np.uint8
     assert pixels.shape[2:] in ((), (3,), (4,))
     assert 0 < pixels.shape[0] * pixels.shape[1] <= MAX_PIXELS
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_exif_says_of_the_camera_is_undone(kind: str, orientation: int) -> None:
+    upright = Image.new("L", (40, 30), 255)
+    upright.paste(0, (3, 4, 20, 9))
+    # What ImageOps would turn back: held against Pillow's own reading of EXIF.
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    content = encoded(upright, kind, exif=exif, quality=95, lossless=True)
+    with Image.open(io.BytesIO(content)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("L"))
+    pixels = decode(content).pixels
+    assert np.array_equal(pixels if pixels.ndim == 2 else pixels[:, :, 0], expected)
+    assert pixels.shape[:2] == ((30, 40) if orientation < 5 else (40, 30))
+
+
+def test_damaged_exif_costs_nothing() -> None:
+    content = encoded(Image.fromarray(GREY), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f\1\2")
+    assert decode(content).pixels.shape == GREY.shape

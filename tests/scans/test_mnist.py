@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digitrec.errors import MnistError
 from digitrec.cache import cache_folder
+from digitrec.errors import MnistError
 from digitrec.scans import mnist
 from tests.conftest import skip_or_fail
 
