@@ -1,9 +1,10 @@
-"""`digitrec predict`: digits now, in this process."""
+"""`digitrec predict`: digits now, in this process, and why they were read so."""
 
 import argparse
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from digitrec.commands.parsing import add_command, add_model
@@ -17,10 +18,20 @@ def add(commands: Any) -> None:
         "predict",
         _predict,
         "Read digits now, in this process, without Ray.",
-        "digitrec predict seven.png",
+        "digitrec predict seven.png\n  digitrec predict --explain seven.png",
     )
     command.add_argument("files", nargs="+", metavar="FILE", help="an image of one digit")
     add_model(command)
+    command.add_argument(
+        "--explain", action="store_true", help="draw for each file why it was read so"
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path("explained"),
+        metavar="FOLDER",
+        help="where --explain puts the pictures; default: explained",
+    )
     command.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
@@ -31,14 +42,55 @@ def _predict(options: argparse.Namespace) -> None:
     for file in options.files:
         if not os.path.lexists(file):
             raise InputError(f"no file {readable(file)}")
+    if options.explain:
+        _explain(options)
+        return
     readings = read(options.files, options.model)
-    for file, reading in zip(map(readable, options.files), readings, strict=True):
-        if options.json:
-            print(json.dumps({"path": file, **_plain(reading)}))
-        elif reading.digit is None:
-            print(f"{file}: {reading.reason or reading.decision}")
-        else:
-            print(f"{file}: {reading.digit}  ({100 * (reading.confidence or 0):.1f} % sure)")
+    for file, reading in zip(options.files, readings, strict=True):
+        _say(readable(file), reading, options)
+
+
+def _explain(options: argparse.Namespace) -> None:
+    """Say what each file was read as, and draw why."""
+    from digitrec import plots_explain
+    from digitrec.model.bundle import load_bundle
+    from digitrec.model.engine import Engine
+    from digitrec.scans.inputs import readable
+    from digitrec.trust.explain import explain
+
+    engine = Engine(load_bundle(options.model))
+    names = _picture_names(options.files)
+    for file, name in zip(options.files, names, strict=True):
+        explanation = explain(file, engine)
+        _say(readable(file), explanation.reading, options)
+        if explanation.pixels is not None:
+            plots_explain.explanation(
+                readable(os.path.basename(file)), explanation, options.out / name
+            )
+            if not options.json:
+                print(f"  {explanation.words}")
+                print(f"  why: {options.out / name}")
+
+
+def _picture_names(files: list[str]) -> list[str]:
+    """Name each file's picture: by its own name, with a number where that comes again."""
+    from digitrec.scans.inputs import readable
+
+    names: list[str] = []
+    for file in files:
+        stem = readable(os.path.splitext(os.path.basename(file))[0])
+        same = sum(name == f"{stem}.png" or name.startswith(f"{stem}-") for name in names)
+        names.append(f"{stem}-{same + 1}.png" if same else f"{stem}.png")
+    return names
+
+
+def _say(name: str, reading: Any, options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps({"path": name, **_plain(reading)}))
+    elif reading.digit is None:
+        print(f"{name}: {reading.reason or reading.decision}")
+    else:
+        print(f"{name}: {reading.digit}  ({100 * (reading.confidence or 0):.1f} % sure)")
 
 
 def _plain(reading: Any) -> dict[str, Any]:

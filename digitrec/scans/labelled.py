@@ -71,11 +71,19 @@ def mnist_set(split: mnist.Split, data: Path | None = None) -> LabelledSet:
     return LabelledSet(f"mnist:{split}", [png(image) for image in images], labels)
 
 
-def _calibration_part(data: Path | None) -> LabelledSet:
-    """The 10,000 of MNIST's training images whose SHA-256 comes first."""
-    images, labels = mnist.load("train", data)
+def calibration_indices(images: NDArray[np.uint8]) -> list[int]:
+    """Choose the calibration part of MNIST's training images: the 10,000 whose SHA-256 come first.
+
+    Args:
+        images: uint8 [60000, 28, 28].
+    """
     digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
-    chosen = sorted(range(len(images)), key=digests.__getitem__)[:CALIBRATION_IMAGES]
+    return sorted(range(len(images)), key=digests.__getitem__)[:CALIBRATION_IMAGES]
+
+
+def _calibration_part(data: Path | None) -> LabelledSet:
+    images, labels = mnist.load("train", data)
+    chosen = calibration_indices(images)
     return LabelledSet("mnist:calibration", [png(images[k]) for k in chosen], labels[chosen])
 
 

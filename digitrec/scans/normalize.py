@@ -30,9 +30,8 @@ SIDE = 28
 # Larger scans are shrunk to this first: time grows with the pixels. If the digit is only a small
 # part of one, so that it has less than DIGIT_SIDE then, it is cut out of the scan as it was.
 WORKING_SIDE, DIGIT_SIDE = 256, 80
-# From here on ink is worth a note.
-FAINT = 50.0
-CHANGED = 0.05
+# Worth a note: ink up to this contrast, light from this slope on, and strokes changed by more.
+FAINT, SLOPING, CHANGED = 50.0, 20.0, 0.05
 
 
 class Normalized(NamedTuple):
@@ -67,10 +66,12 @@ class Normalized(NamedTuple):
         """What was odd about the scan, in words; the beginning of each is stable."""
         if self.done:
             return []
+        contrast = f"{self.contrast:.0f} of 255"
         notes = [
-            (self.inverted, "light on dark"),
-            (self.contrast < FAINT and not self.blank, f"faint: {self.contrast:.0f} of 255"),
-            (self.slope > 0, f"uneven light: {self.slope:.0f} of 255"),
+            (self.blank, f"nothing stands out enough: {contrast}"),
+            (self.inverted and not self.blank, "light on dark"),
+            (self.contrast < FAINT and not self.blank, f"faint: {contrast}"),
+            (self.slope >= SLOPING, f"uneven light: {self.slope:.0f} of 255"),
             (self.lines > 0, f"printed lines removed: {self.lines:.0f}"),
             (self.specks > 0, f"specks removed: {self.specks:.0f}"),
             (self.cut_off > 0, f"strokes cut off by the border removed: {self.cut_off:.0f}"),
