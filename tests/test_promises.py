@@ -20,9 +20,9 @@ FLAGS = {
         "--device", "--out", "--resume", "--data", "--quiet",
     },
     "data export": {"--out", "--split", "--data"},
-    "predict": {"--model", "--json"},
+    "predict": {"--model", "--explain", "--out", "--json"},
     "classify": {
-        "--out", "--model", "--overwrite", "--update", "--profile", "--json", "--quiet",
+        "--out", "--model", "--notes", "--overwrite", "--update", "--profile", "--json", "--quiet",
     },
     "pack": {"--out", "--overwrite", "--update", "--profile", "--json", "--quiet"},
     "evaluate": {"--out", "--json", "--quiet"},

@@ -25,6 +25,7 @@ from digitrec.errors import RunError, ScanError
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import Engine
 from digitrec.reading import Content, Readings, read_contents
+from digitrec.scans.normalize import load
 
 # Longer than any scan within the bounds takes on a busy machine.
 STALL_SECONDS = 60.0
@@ -95,6 +96,7 @@ class _Child:
     def __init__(self, bundle: Bundle, stall_seconds: float, noted: bool) -> None:
         self._bundle, self._stall_seconds, self._noted = bundle, stall_seconds, noted
         # A forked child has all modules loaded; elsewhere than on Linux forking is not safe.
+        load()
         self._context: Any = multiprocessing.get_context(
             "fork" if sys.platform == "linux" else "spawn"
         )

@@ -19,7 +19,7 @@ from digitrec.model.engine import Engine
 from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW, Content, Readings, read_contents
 from digitrec.scans.contents import contents
 from digitrec.scans.inputs import readable
-from digitrec.scans.normalize import NORMALIZER_VERSION
+from digitrec.scans.normalize import NORMALIZER_VERSION, prepare
 from digitrec.storage import Remote, open_remotes
 
 # A chunk whose reader died so often is read with care.
@@ -48,10 +48,15 @@ def classify(settings: RunSettings, model: str = "small", *, noted: bool = False
         "policy": None,
         "notes": noted,
     }
+
+    def make_classifier(folder: Folder) -> Classifier:
+        prepare()
+        return Classifier(folder, bundle, remotes, noted)
+
     return run(
         "classify",
         identity,
-        lambda folder: Classifier(folder, bundle, remotes, noted),
+        make_classifier,
         settings,
         _summary,
     )

@@ -1,23 +1,21 @@
 """Machine code of the normaliser's inner loops: made by Numba once on a machine, then kept.
 
-Compiling takes some seconds. The code lies in the user's cache folder (or the one that
+Compiling takes half a minute. The code lies in the user's cache folder (or the one that
 `DIGITREC_DATA` names) under a hash of its source, wherever the package itself lies, so that a job
 on a cluster, which unpacks the package anew, finds it too. A cache that can't be written to is
 read all the same; where there is none, every process compiles for itself.
 """
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
 from numba.core import event
 from numba.core.caching import InTreeCacheLocator
 
-from digitrec.cache import cache_folder
+from digitrec.cache import compiled_folder
 
 logger = logging.getLogger("digitrec")
 
@@ -27,9 +25,7 @@ class CacheLocator(InTreeCacheLocator):
 
     def __init__(self, function: Any, file: str) -> None:
         super().__init__(function, file)
-        sources = sorted(Path(file).parent.glob("*.py"))
-        digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-        self._cache_path = str(cache_folder() / "compiled" / digest[:12])
+        self._cache_path = str(compiled_folder())
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> "CacheLocator | None":
@@ -50,7 +46,7 @@ class _Announcer(event.Listener):
 
     def on_start(self, event: Any) -> None:
         if not self.said:
-            logger.warning("compiling the normaliser for this machine, once: some seconds …")
+            logger.warning("compiling the normaliser for this machine, once: half a minute …")
             self.said = True
 
     def on_end(self, event: Any) -> None:

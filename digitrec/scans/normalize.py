@@ -23,6 +23,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitrec.cache import compiled_folder
+
 # Goes into every bundle's card: a new number where the output for some scan changes.
 NORMALIZER_VERSION = "2"
 
@@ -126,7 +128,7 @@ def _around(
 
 
 def _normalized(pixels: NDArray[np.uint8]) -> Normalized:
-    find_ink, draw, is_drawn = _compiled()
+    find_ink, draw, is_drawn = load()
     flags = pixels.flags
     # What image files give may be read-only, or a part of a larger array.
     if not (flags.c_contiguous and flags.writeable):
@@ -156,9 +158,18 @@ def _shrunk(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def prepare() -> None:
+    """Have the machine code made where there is none yet, so that no other process need wait."""
+    if not compiled_folder().exists():
+        load()
+
+
 @functools.cache
-def _compiled() -> tuple[Callable[..., Any], ...]:
-    """Load the machine code, or have it made; on first use, since Numba takes 0.3 s to import."""
+def load() -> tuple[Callable[..., Any], ...]:
+    """Load the machine code, which happens on first use; where there is none, it is made.
+
+    Numba takes 0.3 s to import: too much for a command that normalises nothing.
+    """
     from digitrec.ink.find import find_ink
     from digitrec.ink.strokes import draw, is_drawn
 
@@ -166,4 +177,4 @@ def _compiled() -> tuple[Callable[..., Any], ...]:
 
 
 if __name__ == "__main__":  # what a set-up runs, so that nobody waits later
-    _compiled()
+    load()

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pyarrow import dataset
 
+from digitrec.bulk import run as run_module
 from digitrec.bulk.chunks import Chunk, write_chunk
 from digitrec.bulk.classify import Classifier, classify
 from digitrec.bulk.run import RunSettings
@@ -197,3 +198,28 @@ print("too late")
     )
     assert answer.returncode == 1
     assert answer.stdout == "it did not go off while nothing stalled\n"
+
+
+@pytest.mark.usefixtures("ray_local")
+@pytest.mark.parametrize("here", [True, False], ids=["in this process", "on Ray"])
+def test_notes_are_a_last_column(
+    here: bool,
+    mnist_test: tuple[np.ndarray, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "result"
+    scans.mkdir()
+    image = mnist_test[0][0]
+    Image.fromarray(image).save(scans / "as-mnist.png")
+    Image.fromarray(np.pad(image, 20)).save(scans / "bright.png")
+    (scans / "text.png").write_text("no picture")
+    if not here:
+        monkeypatch.setattr(run_module, "SMALL", 0)
+    settings = RunSettings(inputs=(str(scans),), out=str(out), quiet=True)
+    assert classify(settings, noted=True).run["notes"]
+    table = dataset.dataset(out, format="parquet").to_table().sort_by("path")
+    assert table.column_names[-1] == "notes"
+    assert table["notes"].to_pylist() == [None, "light on dark", None]
+    with pytest.raises(InputError, match="other --notes"):
+        classify(settings)
