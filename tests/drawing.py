@@ -68,11 +68,8 @@ def shown(ink: Pixels, paper: Level = WHITE, pen: Level = BLACK) -> Pixels:
     """Show ink of one grey level or colour on paper of another: [H, W], or [H, W, 3] in colour."""
     share = ink[..., None] / 255
     mixed = np.rint(np.atleast_1d(paper) * (1 - share) + np.atleast_1d(pen) * share)
-    return (
-        np.squeeze(mixed.astype(np.uint8), axis=2)
-        if mixed.shape[2] == 1
-        else mixed.astype(np.uint8)
-    )
+    pixels = mixed.astype(np.uint8)
+    return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
 
 
 def darkened(pixels: Pixels, ink: Pixels, pen: int = BLACK) -> Pixels:
