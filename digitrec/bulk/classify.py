@@ -19,7 +19,7 @@ from digitrec.model.engine import Engine
 from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW, Content, Readings, read_contents
 from digitrec.scans.contents import contents
 from digitrec.scans.inputs import readable
-from digitrec.scans.normalize import NORMALIZER_VERSION, prepare
+from digitrec.scans.normalize import NORMALIZER_VERSION, load, prepare
 from digitrec.storage import Remote, open_remotes
 
 # A chunk whose reader died so often is read with care.
@@ -91,6 +91,11 @@ class Classifier:
     def size(self, number: int) -> int:
         """Say how many scans chunk `number` gets: few at first, so that a part is there soon."""
         return ramp(number)
+
+    def warm_up(self) -> None:
+        """Load the normaliser's machine code and the network."""
+        load()
+        _engine(self.bundle)
 
     def __call__(self, number: int, *, here: bool = False) -> Tally:
         """Classify chunk `number` and write its part, to the same name if it is done again."""

@@ -81,6 +81,9 @@ class Packer:
         """Say how many scans shard `number` gets."""
         return self.scans_per_shard
 
+    def warm_up(self) -> None:
+        """Load nothing: reading and writing need no more than is there."""
+
     def __call__(self, number: int, *, here: bool = False) -> Tally:
         """Pack chunk `number` into its shard, to the same name if it is done again."""
         began = time.time()

@@ -61,6 +61,10 @@ def _do(block: pa.Table, work: Work) -> pa.Table:
     return pa.table({"tally": [work(number).to_json() for number in block["number"].to_pylist()]})
 
 
+def _warm_up(work: Work) -> None:
+    work.warm_up()
+
+
 def on_ray(work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> Iterator[Tally]:
     """Do all chunks that are not done, on all CPUs of Ray's session; give tallies as they come.
 
@@ -71,6 +75,10 @@ def on_ray(work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> Iterato
         # That there are fewer chunks than places in the queue is no news.
         warnings.filterwarnings("ignore", message="The maximum number of concurrent tasks")
         cpus = int(ray.cluster_resources().get("CPU", 0))
+        # The workers get ready while the pipeline is planned and the first inputs are listed.
+        warm_up = ray.remote(num_cpus=1, max_retries=0)(_warm_up)
+        for _ in range(cpus):
+            warm_up.remote(work)
         tallies = ray.data.read_datasource(
             ChunkSource(work, inputs, done),
             override_num_blocks=1,

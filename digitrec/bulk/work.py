@@ -27,6 +27,9 @@ class Work(Protocol):
     def size(self, number: int) -> int:
         """Say how many inputs chunk `number` gets."""
 
+    def warm_up(self) -> None:
+        """Load in a worker what chunks will need, while there is none yet."""
+
     def __call__(self, number: int, *, here: bool = False) -> Tally:
         """Do chunk `number`, `here` in the user's own process, and write its part."""
 

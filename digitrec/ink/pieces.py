@@ -3,7 +3,18 @@
 import numpy as np
 from numba.extending import register_jitable
 
-from digitrec.ink.arrays import CUT_OFF, LEFT, PIECES, SPECKS, TOP, TOUCHES, Counts, Figures, Image
+from digitrec.ink.arrays import (
+    CUT_OFF,
+    LEFT,
+    LINES,
+    PIECES,
+    SPECKS,
+    TOP,
+    TOUCHES,
+    Counts,
+    Figures,
+    Image,
+)
 
 # A piece of less than this share of the main one is a speck.
 SPECK_SHARE = 0.04
@@ -84,7 +95,8 @@ def _keep(
         if runs[k, 3] != k:
             kept[k] = kept[runs[k, 3]]
         elif k != main and boxes[k, 0] < SPECK_SHARE * boxes[main, 0]:
-            figures[SPECKS] += 1
+            # What printed lines left behind at their corners is no speck.
+            figures[SPECKS] += figures[LINES] == 0
         elif k != main and _is_cut_off(boxes[k], boxes[main], height, width):
             figures[CUT_OFF] += 1
         else:

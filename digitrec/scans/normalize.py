@@ -137,7 +137,9 @@ def _normalized(pixels: NDArray[np.uint8]) -> Normalized:
         pixels = pixels[:, :, None]
     if is_drawn(pixels):
         grey = pixels[:, :, 0].copy()
-        return Normalized(grey, grey, done=True)
+        x, y, columns, rows = cv2.boundingRect(grey)
+        ink = grey[y : y + rows, x : x + columns]
+        return Normalized(grey, ink, 1.0, x, y, done=True)
     ink, figures = find_ink(pixels)
     blank, left, top, level, inverted, touches, *counted = figures.tolist()
     if not blank:
