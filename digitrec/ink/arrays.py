@@ -15,3 +15,5 @@ BLANK, LEFT, TOP, LEVEL, INVERTED, TOUCHES = range(6)
 CONTRAST, SLOPE, LINES, SPECKS, CUT_OFF, PIECES = range(6, FIGURES)
 # Smaller scans have no room for slopes of light, and lines, beside a digit.
 MIN_SIDE = 12
+# Of larger scans, in pixels, a part tells as much of paper and ink as the whole.
+LARGE = 2500

@@ -7,7 +7,7 @@ red pen counts as much as a black one.
 import numpy as np
 from numba.extending import register_jitable
 
-from digitrec.ink.arrays import Counts, Figures, Image
+from digitrec.ink.arrays import LARGE, Counts, Figures, Image
 from digitrec.ink.levels import border_median, count_sides
 
 
@@ -60,8 +60,7 @@ def _ink_direction(pixels: Image, counts: Counts) -> Figures:
     for c in range(3):
         count_sides(pixels[:, :, c], counts)
         paper[c] = border_median(counts)
-    # A quarter of a large scan tells as much.
-    step = 1 if height * width < 2500 else 2
+    step = 1 if height * width < LARGE else 2
     away = np.zeros(3)
     for y in range(0, height, step):
         d0, d1, d2 = 0, 0, 0

@@ -21,7 +21,7 @@ from digitrec.ink.arrays import (
 )
 from digitrec.ink.colours import to_grey
 from digitrec.ink.compiled import compiled
-from digitrec.ink.levels import median, median_up_to, otsu, share_above
+from digitrec.ink.levels import count_levels, median, median_up_to, otsu, share_above
 from digitrec.ink.lines import without_lines
 from digitrec.ink.paper import (
     beside_surroundings,
@@ -62,16 +62,13 @@ def _border_share(mask: Image) -> float:
 @register_jitable
 def _full_level(ink: Image, counts: Counts) -> int:
     """Give the strength of full ink: the median over pixels above a third of the fullest."""
-    counts[:] = 0
-    for y in range(ink.shape[0]):
-        for x in range(ink.shape[1]):
-            counts[ink[y, x]] += 1
+    count_levels(ink, counts)
     fullest = 255
-    while counts[fullest] == 0:
+    while counts[0, fullest] == 0:
         fullest -= 1
     for value in range(fullest // 3 + 1):
-        counts[value] = 0
-    return median(counts)
+        counts[0, value] = 0
+    return median(counts[0])
 
 
 @register_jitable
@@ -152,7 +149,7 @@ def find_ink(pixels: Image) -> tuple[Image, Figures]:
         texture = min(threshold / 3, TEXTURE * roughness)
         ink = soft_ink(strength, runs_of(mask), texture, figures)
         if max(ink.shape) >= MIN_DIGIT or min(strength.shape) < MIN_DIGIT_SIDE:
-            figures[LEVEL] = _full_level(ink, counts[0])
+            figures[LEVEL] = _full_level(ink, counts)
             return ink, figures
     figures[BLANK] = 1
     return np.zeros((1, 1), np.uint8), figures

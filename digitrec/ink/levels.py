@@ -60,16 +60,23 @@ def border_median(counts: Counts) -> int:
 
 
 @register_jitable
+def count_levels(image: Image, counts: Counts) -> None:
+    """Count the levels of an image in the first of four tables."""
+    counts[:, :] = 0
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):  # four: equal neighbours need not wait for each other
+            counts[x & 3, image[y, x]] += 1
+    for value in range(256):
+        counts[0, value] += counts[1, value] + counts[2, value] + counts[3, value]
+
+
+@register_jitable
 def otsu(strength: Image, counts: Counts) -> tuple[int, float]:
     """Give Otsu's threshold, and how far the means of the two classes are apart."""
     height, width = strength.shape
-    counts[:, :] = 0
-    for y in range(height):
-        for x in range(width):  # four tables: equal neighbours need not wait for each other
-            counts[x & 3, strength[y, x]] += 1
+    count_levels(strength, counts)
     mass = 0.0
     for value in range(256):
-        counts[0, value] += counts[1, value] + counts[2, value] + counts[3, value]
         mass += value * counts[0, value]
     total = float(height * width)
     below, below_mass, best, threshold, contrast = 0.0, 0.0, 0.0, 0, 0.0

@@ -31,13 +31,14 @@ def soft_ink(strength: Image, runs: Counts, texture: float, figures: Figures) ->
     top, left = max(top - reach, 0), max(left - reach, 0)
     bottom, right = min(bottom + reach, height - 1), min(right + reach, width - 1)
     ink = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
+    least = np.uint8(min(texture + 1, 255))
     for k in range(len(runs)):
         if kept[k]:
             first, end = max(runs[k, 1] - reach, 0), min(runs[k, 2] + reach, width)
             for y in range(max(runs[k, 0] - reach, 0), min(runs[k, 0] + reach + 1, height)):
-                for x in range(first, end):
-                    value = strength[y, x]
-                    ink[y - top, x - left] = value if value > texture else np.uint8(0)
+                source, target = strength[y, first:end], ink[y - top, first - left : end - left]
+                for x in range(end - first):
+                    target[x] = source[x] if source[x] >= least else np.uint8(0)
     return _tight(ink, top, left, figures)
 
 

@@ -87,21 +87,18 @@ def test_any_few_pixels_keep_the_promises(pixels: Pixels) -> None:
     assert_normalised(pixels)
 
 
-@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="thinned until nothing is left")
 @pytest.mark.parametrize("shape", [(40, 13), (42, 15)])
 def test_a_checked_area_keeps_the_promises(shape: tuple[int, int]) -> None:
     checked = np.indices(shape).sum(axis=0) % 2 == 0
     assert_normalised(np.pad(checked * np.uint8(255), 5))
 
 
-@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="thinned until nothing is left")
 def test_a_dithered_digit_in_broad_strokes_is_read(engine: Engine) -> None:
     bayer = np.tile([[32, 160], [224, 96]], (40, 30))
     dithered = (shown(digit(3, 80, 60, pen=12), 255, 128) > bayer) * np.uint8(255)
     assert engine.probabilities(assert_normalised(dithered).image[None]).argmax() == 3
 
 
-@pytest.mark.xfail(strict=True, reason="ink in the very corner is taken for paper")
 def test_ink_that_reaches_a_corner_of_the_result_is_normalised_once() -> None:
     """A ray from a heavy blob, whose centre of mass brings its end into the corner of 28×28."""
     scan = np.zeros((40, 40), np.uint8)
