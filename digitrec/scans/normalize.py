@@ -64,21 +64,28 @@ class Normalized(NamedTuple):
         return self.left, self.top, round(width * self.scale), round(height * self.scale)
 
     @property
+    def _why_blank(self) -> str:
+        if self.lines:
+            return "nothing within the printed lines"
+        if self.pieces:
+            return "nothing larger than a speck"
+        return f"nothing stands out enough: {self.contrast:.0f} of 255"
+
+    @property
     def notes(self) -> list[str]:
         """What was odd about the scan, in words; the beginning of each is stable."""
         if self.done:
             return []
-        contrast = f"{self.contrast:.0f} of 255"
         notes = [
-            (self.blank, f"nothing stands out enough: {contrast}"),
+            (self.blank, self._why_blank),
             (self.inverted and not self.blank, "light on dark"),
-            (self.contrast < FAINT and not self.blank, f"faint: {contrast}"),
+            (self.contrast < FAINT and not self.blank, f"faint: {self.contrast:.0f} of 255"),
             (self.slope >= SLOPING, f"uneven light: {self.slope:.0f} of 255"),
             (self.lines > 0, f"printed lines removed: {self.lines:.0f}"),
             (self.specks > 0, f"specks removed: {self.specks:.0f}"),
             (self.cut_off > 0, f"strokes cut off by the border removed: {self.cut_off:.0f}"),
-            (self.touches, "touches the border"),
-            (self.pieces > 1, f"in pieces: {self.pieces:.0f}"),
+            (self.touches and not self.blank, "touches the border"),
+            (self.pieces > 1 and not self.blank, f"in pieces: {self.pieces:.0f}"),
             (self.factor > 1 + CHANGED, f"strokes thickened {self.factor:.1f} times"),
             (self.factor < 1 - CHANGED, f"strokes thinned to {100 * self.factor:.0f} %"),
         ]

@@ -35,6 +35,16 @@ def broken() -> Pixels:
     return scan
 
 
+def empty_box() -> Pixels:
+    return darkened(np.full((95, 95), 255, np.uint8), box_lines(95, 95, "tblr"), 80)
+
+
+def dust() -> Pixels:
+    scan = np.full((95, 95), 255, np.uint8)
+    scan[40:43, 50:53] = 0
+    return scan
+
+
 def lit(darkest: float) -> Pixels:
     return under_light(shown(digit(3), 240, 30), np.linspace(darkest, 1, 120)[:, None])
 
@@ -61,6 +71,8 @@ NOTES: dict[str, tuple[Callable[[], Pixels], list[str]]] = {
     "broad pen": (lambda: shown(digit(3, pen=16)), ["strokes thinned to 65 %"]),
     "empty": (lambda: shown(digit(3), 240, 235), ["nothing stands out enough: "]),
     "empty, light": (lambda: shown(digit(3), 5, 10), ["nothing stands out enough: "]),
+    "empty box": (empty_box, ["nothing within the printed lines", "printed lines removed: 4"]),
+    "dust alone": (dust, ["nothing larger than a speck"]),
 }  # fmt: skip
 
 
