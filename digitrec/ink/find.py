@@ -38,7 +38,8 @@ from digitrec.ink.pieces import runs_of, soft_ink
 MIN_CONTRAST, MIN_ROUGHNESS = 14.0, 4.0
 # The paper's texture reaches so many times its roughness.
 TEXTURE = 5.0
-# If more than this share of a scan stands out from its border, the border is a frame, not paper.
+# If more than this share of a scan stands out from its border, the border is a frame, not paper;
+# unless the scan is a narrow one of a 1.
 MAX_INK = 0.55
 # The border's median is the paper's level, if that of all that seems to be paper is as near.
 MAX_PAPER_ERROR = 4
@@ -94,7 +95,7 @@ def _beside_border(
     dark = darkness(grey, counts, figures)
     strength = strength_of(dark, figures)
     threshold, contrast = otsu(strength, counts)
-    if share_above(counts[0], threshold) > MAX_INK:
+    if share_above(counts[0], threshold) > MAX_INK and max(grey.shape) < 2 * min(grey.shape):
         level, roughness = frame_level(counts[0], threshold, figures), 0
     else:
         level, roughness = paper_of(dark, threshold, counts)

@@ -23,12 +23,16 @@ def without_lines(mask: Image, counts: Counts, figures: Figures) -> Image:
     found = np.zeros(4, np.int32)
     firsts = np.empty(max(height, width), np.int32)
     runs = np.empty(max(height, width), np.int32)
+    reaching = 0
     for side in range(4):
         found[side] = _line_along(mask, side, firsts, runs, counts[0])
         if found[side]:
+            length = width if side < 2 else height
+            reaching += firsts[0] >= 0 and firsts[length - 1] >= 0
             _erase(cleared, side, firsts, runs, found[side])
     lines = (found > 0).sum()
-    if lines == 0:
+    # One or two that end before the scan does are bars of a tightly cropped digit.
+    if lines == 0 or (lines < 3 and reaching < lines):
         return mask
     left = _left_of(cleared, found)
     if left == DIGIT or (left == NOTHING and lines > 2):
@@ -102,11 +106,23 @@ def _line_along(mask: Image, side: int, firsts: Counts, runs: Counts, counts: Co
     inliers = 0
     for k in range(length):
         straight = begin + (end - begin) * (k - third / 2) / max(length - third, 1)
-        if firsts[k] >= 0 and abs(firsts[k] - straight) <= 1 + 0.015 * depth:
-            inliers += 1
-        else:
-            firsts[k] = -1
+        inliers += _settle(firsts, runs, k, straight, 1 + 0.015 * depth, thickness)
     return thickness if inliers >= 0.8 * length else 0
+
+
+@register_jitable
+def _settle(
+    firsts: Counts, runs: Counts, k: int, straight: float, slack: float, thickness: int
+) -> int:
+    """Say where a straight line begins at k, or -1 for nowhere; give 1 if what is there is its."""
+    if firsts[k] >= 0 and abs(firsts[k] - straight) <= slack:
+        return 1
+    if 0 <= firsts[k] < straight:
+        # What crosses the line here, such as another one, lies outside the box up to here.
+        firsts[k], runs[k] = int(straight), thickness + 1
+    else:
+        firsts[k] = -1
+    return 0
 
 
 @register_jitable

@@ -204,7 +204,6 @@ def test_an_empty_box_is_blank(side: int, away: int, thickness: int) -> None:
     assert "printed lines removed: 4" in found.notes
 
 
-@pytest.mark.xfail(strict=True, reason="where lines cross, their ends stay, and seem to be ink")
 @pytest.mark.parametrize(("away", "thickness"), [(4, 2), (6, 3)])
 def test_an_empty_box_whose_lines_go_on_is_blank(away: int, thickness: int) -> None:
     crossed = box_lines(80, 80, "trbl", thickness=thickness, away=away)
@@ -246,7 +245,6 @@ def test_a_tight_one_is_no_printed_line(height: int, width: int, margin: int) ->
     assert found.box == (width // 3, margin, width // 3, height - 2 * margin)
 
 
-@pytest.mark.xfail(strict=True, reason="what is mostly ink is taken for a frame around paper")
 @pytest.mark.parametrize(("height", "width"), [(60, 10), (120, 20)])
 def test_a_one_that_fills_its_crop_is_ink(height: int, width: int) -> None:
     one = with_bar(height, width, (2, 2, width - 4, height - 4))
@@ -255,7 +253,6 @@ def test_a_one_that_fills_its_crop_is_ink(height: int, width: int) -> None:
     assert found.box == (2, 2, width - 4, height - 4)
 
 
-@pytest.mark.xfail(strict=True, reason="with a pixel of paper around, a bar is taken for a line")
 def test_tight_crops_are_read_as_others_are(
     mnist_test: tuple[np.ndarray, np.ndarray],
 ) -> None:
