@@ -38,15 +38,37 @@ from digitrec.ink.pieces import runs_of, soft_ink
 MIN_CONTRAST, MIN_ROUGHNESS = 14.0, 4.0
 # The paper's texture reaches so many times its roughness.
 TEXTURE = 5.0
-# If more than this share of a scan stands out from its border, the border is a frame, not paper;
-# unless the scan is a narrow one of a 1.
-MAX_INK = 0.55
+# If more than this share of a scan stands out from its border, the border may be a frame. Paper in
+# a frame is no fuller than this: there is ink on it.
+MAX_INK, FULL = 0.55, 0.97
 # The border's median is the paper's level, if that of all that seems to be paper is as near.
 MAX_PAPER_ERROR = 4
-# If more than this share of the border seems to be ink, the light is uneven.
+# If more than this share of the border seems to be ink, the light is uneven: in one stretch, or in
+# all on rough paper. A digit that fills the scan reaches the border here and there.
 MAX_BORDER_INK = 0.2
 # In a scan at least as large as MNIST's, what is smaller than this is dirt in an empty cell.
 MIN_DIGIT, MIN_DIGIT_SIDE = 5, 28
+
+
+@register_jitable
+def _border_stretch(mask: Image) -> float:
+    """Give the longest stretch of ink along the border, as a share of all of it."""
+    height, width = mask.shape
+    length = 2 * (height + width) - 4
+    longest, run = 0, 0
+    for step in range(2 * length):  # twice around: a stretch may lie across where that begins
+        place = step % length
+        if place < width - 1:
+            marked = mask[0, place]
+        elif place < width + height - 2:
+            marked = mask[place - width + 1, width - 1]
+        elif place < 2 * width + height - 3:
+            marked = mask[height - 1, 2 * width + height - 3 - place]
+        else:
+            marked = mask[length - place, 0]
+        run = run + 1 if marked else 0
+        longest = max(longest, run)
+    return min(longest, length) / length
 
 
 @register_jitable
@@ -83,6 +105,26 @@ def _above(strength: Image, threshold: int) -> Image:
 
 
 @register_jitable
+def _is_framed(mask: Image) -> bool:
+    """Tell whether what stands out is paper in a frame: it has corners, and there is ink on it."""
+    height, width = mask.shape
+    top, left, bottom, right, area = height, width, -1, -1, 0
+    for y in range(height):
+        for x in range(width):
+            if mask[y, x]:
+                top, bottom, left, right = min(top, y), y, min(left, x), max(right, x)
+                area += 1
+    down, across = (bottom - top) // 16, (right - left) // 16
+    corners = (
+        mask[top + down, left + across]
+        + mask[top + down, right - across]
+        + mask[bottom - down, left + across]
+        + mask[bottom - down, right - across]
+    )
+    return corners == 4 and area < FULL * (bottom - top + 1) * (right - left + 1)
+
+
+@register_jitable
 def _beside_border(
     grey: Image, counts: Counts, figures: Figures
 ) -> tuple[Image, int, float, float]:
@@ -95,7 +137,9 @@ def _beside_border(
     dark = darkness(grey, counts, figures)
     strength = strength_of(dark, figures)
     threshold, contrast = otsu(strength, counts)
-    if share_above(counts[0], threshold) > MAX_INK and max(grey.shape) < 2 * min(grey.shape):
+    if share_above(counts[0], threshold) > MAX_INK and (
+        figures[INVERTED] or _is_framed(_above(strength, threshold))
+    ):
         level, roughness = frame_level(counts[0], threshold, figures), 0
     else:
         level, roughness = paper_of(dark, threshold, counts)
@@ -136,7 +180,11 @@ def find_ink(pixels: Image) -> tuple[Image, Figures]:
         contrast >= MIN_CONTRAST
         and not figures[BLANK]
         and min(mask.shape) >= MIN_SIDE
-        and (not _stands_out(contrast, roughness) or _border_share(mask) > MAX_BORDER_INK)
+        and (
+            not _stands_out(contrast, roughness)
+            or _border_stretch(mask) > MAX_BORDER_INK
+            or (not _stands_out(contrast / 2, roughness) and _border_share(mask) > MAX_BORDER_INK)
+        )
     ):
         figures[LINES] = 0
         strength = beside_surroundings(grey, figures)

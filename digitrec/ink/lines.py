@@ -9,6 +9,8 @@ from digitrec.ink.levels import median
 # A printed line lies in this outer share of a side, covers so much of it, and is at most so thick
 # and so much out of line, all as shares.
 ZONE, LENGTH, THICKNESS, SLANT = 0.25, 0.85, 0.09, 0.1
+# So many pixels of paper are hardly any.
+HARDLY = 1
 # What may be left without lines.
 NOTHING, SCRAPS, DIGIT = range(3)
 
@@ -23,16 +25,12 @@ def without_lines(mask: Image, counts: Counts, figures: Figures) -> Image:
     found = np.zeros(4, np.int32)
     firsts = np.empty(max(height, width), np.int32)
     runs = np.empty(max(height, width), np.int32)
-    reaching = 0
     for side in range(4):
         found[side] = _line_along(mask, side, firsts, runs, counts[0])
         if found[side]:
-            length = width if side < 2 else height
-            reaching += firsts[0] >= 0 and firsts[length - 1] >= 0
             _erase(cleared, side, firsts, runs, found[side])
     lines = (found > 0).sum()
-    # One or two that end before the scan does are bars of a tightly cropped digit.
-    if lines == 0 or (lines < 3 and reaching < lines):
+    if lines == 0:
         return mask
     left = _left_of(cleared, found)
     if left == DIGIT or (left == NOTHING and lines > 2):
@@ -184,4 +182,15 @@ def _left_of(mask: Image, found: Counts) -> int:
     reaches_x = (left < near_x and not found[2]) + (right >= width - near_x and not found[3])
     if reaches_y and reaches_x:
         return SCRAPS
+    # So does what a lone line would leave of a 7 or a 9 with hardly any paper around.
+    if (found > 0).sum() == 1 and _spans(found, top, left, height - 1 - bottom, width - 1 - right):
+        return SCRAPS
     return DIGIT if bottom - top >= 0.25 * height else SCRAPS
+
+
+@register_jitable
+def _spans(found: Counts, top: int, left: int, bottom: int, right: int) -> bool:
+    """Tell whether ink reaches, but for so many pixels, the side opposite to the line found."""
+    if found[0] or found[1]:
+        return (bottom if found[0] else top) <= HARDLY
+    return (right if found[2] else left) <= HARDLY

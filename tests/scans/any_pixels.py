@@ -66,7 +66,7 @@ def _diagonals(rng: Generator, height: int, width: int) -> Levels:
     """A regular pattern: checked, or lines at 45°."""
     across = np.indices((height, width)).sum(axis=0)
     low, high = rng.uniform(0, 256, 2)
-    chosen = across % rng.integers(LEAST_PERIOD, 6) == 0
+    chosen = across % rng.integers(2, 6) == 0
     return np.asarray(low + (high - low) * chosen, np.float64)
 
 
@@ -95,8 +95,6 @@ def _nearly_normalised(rng: Generator, height: int, width: int) -> Levels:
     return levels
 
 
-# Until dots can be told from broad strokes; 2 is a checkerboard.
-LEAST_PERIOD = 3
 CONTENTS: dict[str, Callable[[Generator, int, int], Levels]] = {
     kind.__name__.strip("_"): kind
     for kind in (
