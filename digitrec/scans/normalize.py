@@ -61,7 +61,7 @@ class Normalized(NamedTuple):
     def box(self) -> tuple[int, int, int, int]:
         """The ink's box in the scan: left, top, width, height in pixels."""
         height, width = self.ink.shape
-        return self.left, self.top, round(width * self.scale), round(height * self.scale)
+        return self.left, self.top, int(width * self.scale), int(height * self.scale)
 
     @property
     def _why_blank(self) -> str:
@@ -114,9 +114,7 @@ def inspect(pixels: NDArray[np.uint8]) -> Normalized:
     scale = longer / WORKING_SIDE
     found = _normalized(_shrunk(pixels, scale))
     if found.blank or max(found.ink.shape) >= DIGIT_SIDE:
-        return found._replace(
-            scale=scale, left=round(found.left * scale), top=round(found.top * scale)
-        )
+        return found._replace(scale=scale, left=int(found.left * scale), top=int(found.top * scale))
     left, top, crop = _around(pixels, found, scale)
     closer = inspect(crop)
     return closer._replace(left=closer.left + left, top=closer.top + top, specks=found.specks)
@@ -163,13 +161,14 @@ def _normalized(pixels: NDArray[np.uint8]) -> Normalized:
 
 
 def _shrunk(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    height, width = (max(1, round(side / scale)) for side in pixels.shape[:2])
+    # Rounded down, so that nothing found in it lies outside of the scan.
+    height, width = (max(1, int(side / scale)) for side in pixels.shape[:2])
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def prepare() -> None:
     """Have the machine code made where there is none yet, so that no other process need wait."""
-    if not compiled_folder().exists():
+    if not any(compiled_folder().glob("*.nbi")):
         load()
 
 
