@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from digitrec.files import replacing
@@ -17,6 +17,8 @@ from digitrec.trust.evaluate import NO_DIGIT, Measured
 if TYPE_CHECKING:
     from digitrec.training.epoch_log import EpochRecord
 
+SAMPLES = 16  # of each digit
+LEAST_DOUBT = 5e-5  # that the reliability diagram shows
 RIGHT, WRONG, NEUTRAL = "#2a7a3b", "#c0272d", "#444444"
 
 
@@ -29,19 +31,19 @@ def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
         figure.savefig(temporary, format="png", dpi=110)
 
 
-def curves(records: "Sequence[EpochRecord]", folder: Path) -> None:
+def curves(records: "Sequence[EpochRecord]", folder: Path, measured_on: str) -> None:
     """Draw `loss.png` and `accuracy.png` over the epochs (the report's figures 3 and 4)."""
     epochs = [record.epoch for record in records]
     marker = "." if len(epochs) < 40 else ""
     with drawing(folder / "loss.png", 7, 4.2) as figure:
         axes = figure.add_subplot(title="Loss (cross-entropy)", xlabel="epoch", ylabel="nats")
-        for name in ("train", "test"):
-            losses = [getattr(record, f"{name}_loss") for record in records]
+        for name, field in (("training", "train_loss"), (measured_on, "test_loss")):
+            losses = [getattr(record, field) for record in records]
             axes.plot(epochs, losses, marker=marker, label=f"{name}: {losses[-1]:.4f} at the end")
         _finish_curve(axes)
     with drawing(folder / "accuracy.png", 7, 4.2) as figure:
         accuracies = [100 * record.test_accuracy for record in records]
-        axes = figure.add_subplot(title="Accuracy on the test set", xlabel="epoch", ylabel="%")
+        axes = figure.add_subplot(title=f"Accuracy on {measured_on}", xlabel="epoch", ylabel="%")
         label = f"{accuracies[-1]:.2f} % at the end, {max(accuracies):.2f} % at best"
         axes.plot(epochs, accuracies, marker=marker, color="C1", label=label)
         _finish_curve(axes)
@@ -53,14 +55,24 @@ def _finish_curve(axes: Axes) -> None:
     axes.legend()
 
 
-def samples(images: NDArray[np.uint8], labels: NDArray[np.uint8], path: Path) -> None:
-    """Draw ten samples of each digit (figure 1): images uint8 [N, 28, 28], labels uint8 [N]."""
-    mosaic = np.zeros((10, 28, 10, 28), np.uint8)
-    for digit in range(10):
-        some = images[labels == digit][:10]
-        mosaic[digit, :, : len(some)] = some.transpose(1, 0, 2)
-    with drawing(path, 6, 6.3) as figure:
-        _scan(figure.add_subplot(title="Samples of the training set"), mosaic.reshape(280, 280))
+def samples(images: NDArray[np.uint8], labels: NDArray[np.uint8], path: Path, name: str) -> None:
+    """Draw samples of what a run is trained on (figure 1), a row for each digit.
+
+    Args:
+        images: uint8 [N, 28, 28].
+        labels: uint8 [N], 10 for what is no digit: such images fill all rows.
+        path: of the picture.
+        name: of the set.
+    """
+    digits = labels.max(initial=0) < NO_DIGIT
+    mosaic = np.zeros((10, 28, SAMPLES, 28), np.uint8)
+    for row in range(10):
+        some = images[labels == row] if digits else images[row::10]
+        some = some[:SAMPLES]
+        mosaic[row, :, : len(some)] = some.transpose(1, 0, 2)
+    with drawing(path, 9, 6) as figure:
+        image = mosaic.reshape(10 * 28, SAMPLES * 28)
+        _scan(figure.add_subplot(title=f"Samples of the training set: {name}"), image)
 
 
 def predictions(measured: Measured, path: Path) -> None:
@@ -119,3 +131,32 @@ def confusion(measured: Measured, path: Path) -> None:
             if count:
                 colour = RIGHT if row == column else NEUTRAL
                 axes.text(column, row, str(count), ha="center", va="center", color=colour)
+
+
+def reliability(measured: Measured, path: Path) -> None:
+    """Draw how often answers are right against how sure they are, and how many are so sure.
+
+    The bins hold as many scans each, so that all of them can be seen: most digits are read with
+    more confidence than 0.99, and the axes are logarithmic in the doubt.
+    """
+    confidence, accuracy, low, high = measured.reliability()
+    doubt, wrong = (np.maximum(1 - shares, LEAST_DOUBT) for shares in (confidence, accuracy))
+    bars = np.maximum(np.abs(1 - np.array([high, low]) - wrong), 0)
+    ece = measured.ece()
+    with drawing(path, 6.4, 5.4) as figure:
+        axes = figure.add_subplot(
+            title=f"{measured.name}: ECE {'none' if ece is None else f'{100 * ece:.2f} %'}",
+            xlabel="confidence, in % (logarithmic in the doubt)",
+            ylabel="right among them, in %",
+            xscale="log",
+            yscale="log",
+        )
+        axes.plot([LEAST_DOUBT, 1], [LEAST_DOUBT, 1], color=NEUTRAL, linewidth=0.8)
+        axes.errorbar(doubt, wrong, bars, fmt="o", color="C0", capsize=2)
+        ticks = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999]
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks([1 - tick for tick in ticks], [f"{100 * tick:g}" for tick in ticks])
+            axis.set_minor_locator(NullLocator())
+        axes.set_xlim(1, LEAST_DOUBT)
+        axes.set_ylim(1, LEAST_DOUBT)
+        axes.grid(alpha=0.3)

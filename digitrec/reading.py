@@ -25,8 +25,8 @@ Content = bytes | NDArray[np.uint8] | ScanError
 # Pixels → uint8 [28, 28], zero where there is nothing; may raise ScanError.
 Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
-# The decisions; `review` comes with a policy, which no bundle has yet.
 ACCEPT, REVIEW, BLANK, ERROR = "accept", "review", "blank", "error"
+NOT_A_DIGIT = "not-a-digit"
 STAGES = ("read", "decode", "normalise", "infer")
 
 
@@ -37,10 +37,11 @@ class Reading:
     digit: int | None
     confidence: float | None  # probability that `digit` is right
     probabilities: NDArray[np.float32] | None  # float32 [10], for 0 to 9
-    decision: str  # accept, blank or error
-    reason: str | None  # of an error: a stable code, then `: ` and words
+    decision: str  # accept, review, blank or error
+    reason: str | None  # of review and error: a stable code, then `: ` and words
     width: int | None  # of the decoded scan, in pixels
     height: int | None
+    digitness: float | None = None  # probability that the scan shows a digit, where it is known
     notes: str | None = None  # what the normaliser found odd, in words; see `Normalized.notes`
 
 
@@ -55,6 +56,7 @@ class Readings:
     reasons: NDArray[np.object_]  # [N], str or None
     widths: NDArray[np.int32]  # [N], 0 where nothing was decoded
     heights: NDArray[np.int32]  # [N]
+    digitness: NDArray[np.float32]  # [N], NaN where the bundle does not know
     scans: NDArray[np.uint8]  # [N, 28, 28], normalised; zero where nothing was decoded
     notes: NDArray[np.object_]  # [N], str or None; all None where they were not asked for
     first_frames: int = 0  # scans whose file holds further frames, which were left out
@@ -78,8 +80,12 @@ class Readings:
                 reason=self.reasons[k],
                 width=int(self.widths[k]) or None,
                 height=int(self.heights[k]) or None,
+                digitness=self._digitness(k) if has_digit else None,
                 notes=self.notes[k],
             )
+
+    def _digitness(self, k: int) -> float | None:
+        return None if np.isnan(self.digitness[k]) else float(self.digitness[k])
 
 
 def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = "small") -> list[Reading]:
@@ -160,7 +166,10 @@ def read_contents(
         first_frames += decoded.more_frames
     on_scan(count)
     decisions[(decisions == ACCEPT) & ~normalized.any(axis=(1, 2))] = BLANK
-    probabilities = engine.probabilities(normalized)
+    probabilities, digitness = engine.answers(normalized)
+    if digitness is None:
+        digitness = np.full(count, np.nan, np.float32)
+    _decide(decisions, reasons, digitness, engine.card.min_digitness)
     digits = probabilities.argmax(axis=1).astype(np.int8)
     clock.stop("infer")
     return Readings(
@@ -171,11 +180,26 @@ def read_contents(
         reasons=reasons,
         widths=widths,
         heights=heights,
+        digitness=digitness,
         scans=normalized,
         notes=notes,
         first_frames=first_frames,
         seconds=clock.seconds,
     )
+
+
+def _decide(
+    decisions: NDArray[np.object_],
+    reasons: NDArray[np.object_],
+    digitness: NDArray[np.float32],
+    least: float | None,
+) -> None:
+    """Send to review what would be accepted but does not look like a digit."""
+    if least is None:
+        return
+    for k in np.flatnonzero((decisions == ACCEPT) & (digitness < least)):
+        decisions[k] = REVIEW
+        reasons[k] = f"{NOT_A_DIGIT}: its digitness is {digitness[k]:.3f}, {least:.3f} is needed"
 
 
 class _Clock:

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
@@ -26,6 +27,7 @@ SCHEMA = pa.schema(
         pa.field("reason", pa.string()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
+        pa.field("digitness", pa.float32()),
     ]
 )
 
@@ -50,6 +52,7 @@ def part_table(paths: Sequence[str], readings: Readings, *, noted: bool = False)
             pa.array(readings.reasons, pa.string()),
             pa.array(readings.widths, mask=undecoded),
             pa.array(readings.heights, mask=undecoded),
+            pa.array(readings.digitness, mask=no_digit | np.isnan(readings.digitness)),
         ],
         schema=SCHEMA,
     )

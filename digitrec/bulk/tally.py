@@ -10,7 +10,7 @@ from typing import Any
 
 from digitrec.bulk.chunks import End
 from digitrec.errors import RunError
-from digitrec.reading import Readings
+from digitrec.reading import ERROR, REVIEW, Readings
 
 # A worker (host/pid), when it began and ended a part in seconds since 1970, and the part's rows.
 Span = tuple[str, float, float, int]
@@ -29,6 +29,7 @@ class Tally:
     first_frames: int = 0  # scans whose file holds further frames, which were left out
     decisions: Counter[str] = field(default_factory=Counter)
     digits: Counter[str] = field(default_factory=Counter)
+    reviews: Counter[str] = field(default_factory=Counter)  # by reason code
     errors: Counter[str] = field(default_factory=Counter)  # by reason code
     seconds: dict[str, float] = field(default_factory=dict)  # by stage, summed over the workers
     spans: list[Span] = field(default_factory=list)  # one a part
@@ -39,6 +40,7 @@ class Tally:
         self.first_frames += other.first_frames
         self.decisions += other.decisions
         self.digits += other.digits
+        self.reviews += other.reviews
         self.errors += other.errors
         self.spans += other.spans
         for stage, seconds in other.seconds.items():
@@ -52,7 +54,7 @@ class Tally:
     def from_json(cls, text: str | bytes) -> "Tally":
         """Read what `to_json` wrote."""
         content: dict[str, Any] = json.loads(text)
-        for name in ("decisions", "digits", "errors"):
+        for name in ("decisions", "digits", "reviews", "errors"):
             content[name] = Counter(content[name])
         content["spans"] = [tuple(span) for span in content["spans"]]
         return cls(**content)
@@ -65,8 +67,16 @@ def tally(readings: Readings) -> Tally:
         first_frames=readings.first_frames,
         decisions=Counter(readings.decisions.tolist()),
         digits=Counter(str(digit) for digit in readings.digits[readings.has_digit]),
-        errors=Counter(reason.split(":")[0] for reason in readings.reasons if reason),
+        reviews=_codes(readings, REVIEW),
+        errors=_codes(readings, ERROR),
         seconds=dict(readings.seconds),
+    )
+
+
+def _codes(readings: Readings, decision: str) -> Counter[str]:
+    """Count the codes of the reasons for a decision."""
+    return Counter(
+        reason.split(":")[0] for reason in readings.reasons[readings.decisions == decision]
     )
 
 
@@ -83,6 +93,7 @@ def counts(total: Tally, end: End, decisions: tuple[str, ...]) -> dict[str, Any]
         "inputs": end.inputs,
         "rows": total.rows,
         **by_decision,
+        "reviews": dict(sorted(total.reviews.items())),
         "errors": dict(sorted(total.errors.items())),
         "ignored": end.ignored,
     }

@@ -50,7 +50,7 @@ def _summary(run: dict[str, Any], out: str) -> str:
         f"{counts['review']:,} to review, {counts['blank']:,} blank, {counts['error']:,} errors",
         f"digits       {digits}",
     ]
-    for title in ("errors", "ignored"):
+    for title in ("reviews", "errors", "ignored"):
         if counts[title]:
             items = ", ".join(f"{name or 'no ending'} {n:,}" for name, n in counts[title].items())
             lines.append(f"{title:<13}{items}")

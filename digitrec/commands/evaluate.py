@@ -109,6 +109,7 @@ def _draw(measured: "Measured", folder: Path) -> None:
 
     plots.confusion(measured, folder / "confusion.png")
     plots.mistakes(measured, folder / "mistakes.png")
+    plots.reliability(measured, folder / "reliability.png")
 
 
 def _file_name(name: str) -> str:

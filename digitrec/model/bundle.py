@@ -8,7 +8,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ class Card:
     """What a bundle is, where it comes from and what it scored: the content of `card.json`."""
 
     id: str  # first 12 hex digits of a SHA-256 over the tensors' names, shapes and bytes
-    calibration_id: str  # the same of id, temperature, normaliser version and policies
+    calibration_id: str  # the same of id, calibration, normaliser version and policies
     parent_id: str | None  # the bundle it was retrained from
     architecture: str
     recipe: dict[str, Any]
@@ -48,7 +48,16 @@ class Card:
     temperature: float  # logits are divided by it before the softmax
     policies: list[dict[str, Any]]  # empty: no error budget
     files: dict[str, str]  # file name → SHA-256, checked on loading
+    min_digitness: float | None = None  # what has less is `not-a-digit`; None: it can't tell
     schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How a bundle's logits are understood; see `Card`."""
+
+    temperature: float = 1.0
+    min_digitness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ def save_bundle(
     *,
     recipe: Mapping[str, Any],
     data: Mapping[str, Any],
+    calibration: Calibration = Calibration(),
     parent_id: str | None = None,
 ) -> None:
     """Write a bundle without a scorecard: weights, ONNX network and card.
@@ -134,6 +144,7 @@ def save_bundle(
         weights: a DigitNet's state_dict, on the CPU.
         recipe: the settings it was trained with.
         data: what it was trained on, as `describe_data` says it.
+        calibration: how its logits are understood.
         parent_id: the id of the bundle it was retrained from.
     """
     import torch
@@ -145,7 +156,7 @@ def save_bundle(
     identity = _weights_id(weights)
     card = Card(
         id=identity,
-        calibration_id=_calibration_id(identity, temperature=1.0, policies=[]),
+        calibration_id=_calibration_id(identity, calibration, policies=[]),
         parent_id=parent_id,
         architecture=ARCHITECTURE,
         recipe=dict(recipe),
@@ -157,7 +168,8 @@ def save_bundle(
             **{name: metadata.version(name) for name in PACKAGES},
         },
         scorecard={},
-        temperature=1.0,
+        temperature=calibration.temperature,
+        min_digitness=calibration.min_digitness,
         policies=[],
         files={
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
@@ -187,8 +199,10 @@ def _weights_id(weights: "Mapping[str, Tensor]") -> str:
     return digest.hexdigest()[:12]
 
 
-def _calibration_id(identity: str, temperature: float, policies: list[dict[str, Any]]) -> str:
-    content = json.dumps([identity, temperature, NORMALIZER_VERSION, policies], sort_keys=True)
+def _calibration_id(identity: str, calibration: Calibration, policies: list[dict[str, Any]]) -> str:
+    content = json.dumps(
+        [identity, *astuple(calibration), NORMALIZER_VERSION, policies], sort_keys=True
+    )
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 

@@ -1,5 +1,7 @@
 """Engine: normalised scans → probabilities, with ONNX Runtime on one core."""
 
+from typing import NamedTuple
+
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -33,14 +35,39 @@ class Engine:
         except Exception as why:  # ONNX Runtime's errors share no base class but this
             raise BundleError(f"the network of bundle {bundle.card.id} can't run: {why}") from why
 
-    def probabilities(self, scans: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give the probabilities float32 [N, 10] of normalised scans uint8 [N, 28, 28]."""
+    def logits(self, scans: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Give the logits float32 [N, 10] of normalised scans uint8 [N, 28, 28]."""
         result = np.empty((len(scans), 10), np.float32)
         for start in range(0, len(scans), BATCH):
             batch = scans[start : start + BATCH]
-            [logits] = self._session.run(["logits"], {"scans": batch})
-            result[start : start + BATCH] = softmax(logits / self.card.temperature)
+            [result[start : start + BATCH]] = self._session.run(["logits"], {"scans": batch})
         return result
+
+    def answers(self, scans: NDArray[np.uint8]) -> "Answers":
+        """Read normalised scans uint8 [N, 28, 28]."""
+        logits = self.logits(scans)
+        known = self.card.min_digitness is not None
+        return Answers(
+            softmax(logits / self.card.temperature), digitness(logits) if known else None
+        )
+
+
+class Answers(NamedTuple):
+    """What a network says of N scans."""
+
+    probabilities: NDArray[np.float32]  # [N, 10], of each digit, if a scan shows one
+    digitness: NDArray[np.float32] | None  # [N], probability that it does; None: not trained for it
+
+
+def digitness(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the probability float32 [N] that a scan shows a digit, from logits float32 [N, 10].
+
+    The network was trained with an eleventh class for what shows none, whose logit is always 0.
+    """
+    highest = np.maximum(logits.max(axis=1), 0)
+    digits = np.exp(logits - highest[:, None]).sum(axis=1)
+    probability: NDArray[np.float32] = digits / (digits + np.exp(-highest))
+    return probability
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -48,4 +48,14 @@ class ScanNet(nn.Module):
 
 def scale(scans: Tensor) -> Tensor:
     """Scale scans uint8 [N, 28, 28] to float32 [N, 1, 28, 28] of MNIST's mean 0 and deviation 1."""
-    return (scans.unsqueeze(1).to(torch.float32) / 255.0 - MNIST_MEAN) / MNIST_STD
+    return standardize(unit(scans))
+
+
+def unit(scans: Tensor) -> Tensor:
+    """Give scans uint8 [N, 28, 28] as float32 [N, 1, 28, 28], full ink being 1."""
+    return scans.unsqueeze(1).to(torch.float32) / 255.0
+
+
+def standardize(images: Tensor) -> Tensor:
+    """Bring images float32 [N, 1, 28, 28], full ink being 1, to MNIST's mean 0 and deviation 1."""
+    return (images - MNIST_MEAN) / MNIST_STD

@@ -16,7 +16,7 @@ from digitrec.scans import mnist
 from digitrec.scans.corruptions import CORRUPTIONS, CorruptedImages, Corruption
 from digitrec.scans.inputs import list_inputs
 
-CALIBRATION_IMAGES = 10_000
+CALIBRATION_IMAGES, VALIDATION_IMAGES = 10_000, 5_000
 DIGITS = tuple(str(digit) for digit in range(10))
 
 
@@ -36,10 +36,10 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
     """Load a labelled set.
 
     Args:
-        source: `mnist:test`, `mnist:train`, `mnist:calibration`, MNIST's test set under one of
-            `CORRUPTIONS` (`mnist:inverted`), `sklearn:digits`, a folder of class folders
-            (`0/` … `9/`), or a CSV or Parquet file with the columns `path` (relative to that
-            file) and `label`.
+        source: `mnist:test`, `mnist:train`, `mnist:calibration`, `mnist:validation`, MNIST's test
+            set under one of `CORRUPTIONS` (`mnist:inverted`), `sklearn:digits`, a folder of class
+            folders (`0/` … `9/`), or a CSV or Parquet file with the columns `path` (relative to
+            that file) and `label`.
         data: folder with MNIST's four files; None: the cache.
 
     Raises:
@@ -48,12 +48,12 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
     match source.split(":", 1):
         case ["mnist", "test" | "train" as split]:
             return mnist_set(split, data)
-        case ["mnist", "calibration"]:
-            return _calibration_part(data)
+        case ["mnist", "calibration" | "validation" as part]:
+            return _part(part, data)
         case ["mnist", name] if name in CORRUPTIONS:
             return _corrupted(CORRUPTIONS[name], data)
         case ["mnist", name]:
-            known = ", ".join(("test", "train", "calibration", *CORRUPTIONS))
+            known = ", ".join(("test", "train", "calibration", "validation", *CORRUPTIONS))
             raise InputError(f"MNIST has no set {name}: expected one of {known}")
         case ["sklearn", "digits"]:
             return _scikit_learn_digits()
@@ -77,14 +77,28 @@ def calibration_indices(images: NDArray[np.uint8]) -> list[int]:
     Args:
         images: uint8 [60000, 28, 28].
     """
+    return _by_content(images)[:CALIBRATION_IMAGES]
+
+
+def validation_indices(images: NDArray[np.uint8]) -> list[int]:
+    """Choose the validation part of MNIST's training images: the 5,000 after the calibration part.
+
+    Args:
+        images: uint8 [60000, 28, 28].
+    """
+    return _by_content(images)[CALIBRATION_IMAGES : CALIBRATION_IMAGES + VALIDATION_IMAGES]
+
+
+def _by_content(images: NDArray[np.uint8]) -> list[int]:
     digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
-    return sorted(range(len(images)), key=digests.__getitem__)[:CALIBRATION_IMAGES]
+    return sorted(range(len(images)), key=digests.__getitem__)
 
 
-def _calibration_part(data: Path | None) -> LabelledSet:
+def _part(name: str, data: Path | None) -> LabelledSet:
     images, labels = mnist.load("train", data)
-    chosen = calibration_indices(images)
-    return LabelledSet("mnist:calibration", [png(images[k]) for k in chosen], labels[chosen])
+    choose = calibration_indices if name == "calibration" else validation_indices
+    chosen = choose(images)
+    return LabelledSet(f"mnist:{name}", [png(images[k]) for k in chosen], labels[chosen])
 
 
 def _corrupted(corruption: Corruption, data: Path | None) -> LabelledSet:

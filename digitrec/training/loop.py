@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitrec.model.network import scale
-from digitrec.training.recipes import Recipe
+from digitrec.model.network import scale, standardize, unit
+from digitrec.training.augment import augment
+from digitrec.training.recipes import Recipe, learning_rate_at
 
 # An evaluation needs no gradient, so its batches are bounded by the CPU's cache alone.
 EVALUATION_BATCH = 500
@@ -17,7 +18,7 @@ EVALUATION_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Images uint8 [N, 28, 28] and labels int64 [N] on one device."""
+    """Images uint8 [N, 28, 28] and labels int64 [N] on one device; label 10 is no digit."""
 
     images: Tensor
     labels: Tensor
@@ -58,17 +59,41 @@ def train_epoch(
     also where the batch does not divide evenly.
     """
     network.train()
-    order = epoch_order(len(data), recipe.seed, epoch).to(data.images.device)
-    total = torch.zeros((), device=data.images.device)
-    for batch in order.split(recipe.batch_size):
+    device = data.images.device
+    batches = epoch_order(len(data), recipe.seed, epoch).to(device).split(recipe.batch_size)
+    # Other numbers than the shuffle's, of this epoch and worker alone: resumed, it is the same.
+    generator = torch.Generator(device).manual_seed(
+        (recipe.seed * 1_000_003 + epoch) * 1_009 + 1 + rank
+    )
+    total = torch.zeros((), device=device)
+    for number, batch in enumerate(batches):
         mine = batch[rank::world_size]
-        logits = network(scale(data.images[mine]))
-        loss = F.cross_entropy(logits, data.labels[mine], reduction="sum")
+        images = unit(data.images[mine])
+        if recipe.augments:
+            images = augment(images, recipe, generator)
+        loss = loss_of(network(standardize(images)), data.labels[mine], junk=recipe.junk > 0)
+        for group in optimizer.param_groups:
+            progress = (epoch - 1 + number / len(batches)) / recipe.epochs
+            group["lr"] = learning_rate_at(recipe, progress)
         optimizer.zero_grad(set_to_none=True)
         (loss * (world_size / len(batch))).backward()
         optimizer.step()
         total += loss.detach()
     return total
+
+
+def loss_of(logits: Tensor, labels: Tensor, *, junk: bool) -> Tensor:
+    """Give the sum of the cross-entropies of logits float32 [N, 10] with labels int64 [N].
+
+    Where there is junk, an eleventh class stands for it, whose logit is always 0: so the network
+    learns to give digits logits above 0 and everything else logits below, without a parameter
+    more. The sigmoid of the logits' log-sum-exp then is the probability that a scan shows a digit
+    (the energy score of Liu et al., "Energy-based out-of-distribution detection", 2020, with a
+    fixed scale).
+    """
+    if junk:
+        logits = F.pad(logits, (0, 1))
+    return F.cross_entropy(logits, labels, reduction="sum")
 
 
 @torch.inference_mode()

@@ -26,7 +26,7 @@ from digitrec.files import write_json
 from digitrec.folder import open_folder
 from digitrec.training.recipes import Recipe
 
-RECIPE, LOG, TEXT_LOG = "recipe.json", "log.jsonl", "train.log"
+RECIPE, LOG, TEXT_LOG, BUNDLE = "recipe.json", "log.jsonl", "train.log", "bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ def open_run_folder(out: str, recipe: Recipe, *, resume: bool) -> Iterator[RunFo
 
     Args:
         out: a folder of this machine, or a URI.
-        recipe: what will be trained; resuming keeps to it, but for the number of epochs.
+        recipe: what will be trained; resuming keeps to it, but for the number of epochs and how
+            the bundle is calibrated.
         resume: go on with the run in `out`, if there is one.
 
     Raises:
@@ -99,7 +100,9 @@ def _check(store: fs.FileSystem, path: str, out: str, recipe: Recipe, *, resume:
         earlier = Recipe(**json.loads(content))
     except (ValueError, TypeError) as why:
         raise InputError(f"{out}: {RECIPE} can't be used ({why}): choose another --out") from why
-    if replace(earlier, epochs=recipe.epochs) != recipe:
+    # What a run may be gone on with otherwise: how long it is, and what is done after the last epoch.
+    free = {name: getattr(recipe, name) for name in ("epochs", "temperature", "min_digitness")}
+    if replace(earlier, **free) != recipe:
         raise InputError(
             f"{out} holds a run with other settings ({earlier}): resume with the same ones"
         )

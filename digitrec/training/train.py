@@ -18,11 +18,18 @@ from torch import Tensor
 
 from digitrec import plots
 from digitrec.errors import InputError, RunError
-from digitrec.model.bundle import describe_data, load_bundle, save_bundle, write_scorecard
+from digitrec.model.bundle import (
+    Bundle,
+    Calibration,
+    Card,
+    load_bundle,
+    save_bundle,
+    write_scorecard,
+)
 from digitrec.model.engine import Engine
 from digitrec.ray_session import ray_session
-from digitrec.scans import mnist
-from digitrec.scans.labelled import mnist_set
+from digitrec.scans.labelled import load_labelled
+from digitrec.training.data import Arrays, described, joined, measuring_set, training_parts
 from digitrec.training.epoch_log import (
     EpochRecord,
     EpochWriter,
@@ -31,9 +38,10 @@ from digitrec.training.epoch_log import (
     write_records,
 )
 from digitrec.training.recipes import Recipe
-from digitrec.training.run_folder import LOG, TEXT_LOG, RunFolder, open_run_folder
-from digitrec.training.worker import Arrays, load_state, train_worker
-from digitrec.trust.evaluate import measure
+from digitrec.training.run_folder import BUNDLE, LOG, TEXT_LOG, RunFolder, open_run_folder
+from digitrec.training.worker import load_state, train_worker
+from digitrec.trust.calibrate import calibrate
+from digitrec.trust.evaluate import Measured, measure
 
 # A worker that dies is replaced, and the run goes on from its last epoch, this many times.
 MAX_FAILURES = 3
@@ -59,10 +67,10 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a finished run left: one record an epoch, and the id of its bundle."""
+    """What a finished run left: one record an epoch, and its bundle's card."""
 
     records: list[EpochRecord]
-    bundle_id: str
+    card: Card
 
 
 def train(settings: TrainSettings) -> Trained:
@@ -72,7 +80,8 @@ def train(settings: TrainSettings) -> Trained:
         InputError: the data, the run folder or the device can't be used; nothing was started.
         RunError: the training failed, and failed again on every retry.
     """
-    training, test = mnist.load("train", settings.data), mnist.load("test", settings.data)
+    name, measuring = measuring_set(settings.recipe, settings.data)
+    parts = training_parts(settings.recipe, settings.data)
     with (
         open_run_folder(settings.out, settings.recipe, resume=settings.resume) as folder,
         ray_session(),
@@ -80,12 +89,14 @@ def train(settings: TrainSettings) -> Trained:
         use_gpu = _use_gpu(settings.device, settings.workers)
         folder.begin(settings.recipe)
         with _text_log(folder.local / TEXT_LOG):
-            state = _fit(settings, folder, (training, test), use_gpu=use_gpu)
+            state = _fit(settings, folder, (joined(parts), measuring), use_gpu=use_gpu)
             records = [EpochRecord(**record) for record in state["records"]]
             write_records(folder.local / LOG, records)
-            bundle_id = _finish(settings, folder.local, state["network"], records, training)
+            _save(settings.recipe, folder.local / BUNDLE, state["network"], parts, measuring)
+            bundle, measured = _measure(settings, folder.local / BUNDLE, name)
+            _draw(records, parts, measured, folder.local / "plots")
         folder.publish()
-    return Trained(records, bundle_id)
+    return Trained(records, bundle.card)
 
 
 def _fit(
@@ -148,7 +159,8 @@ def _plan(settings: TrainSettings, folder: RunFolder, *, use_gpu: bool) -> str:
     shown = folder.name if folder.filesystem is None else folder.local
     return (
         f"recipe {recipe.name}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "
-        f"Adam at {recipe.learning_rate:g}, seed {recipe.seed}, no augmentation; "
+        f"Adam at {recipe.learning_rate:g} ({recipe.schedule}), seed {recipe.seed}, "
+        f"{'augmented' if recipe.augments else 'no augmentation'}; "
         f"{workers} on {'cuda' if use_gpu else 'cpu'}\n"
         f"watch it: tensorboard --logdir {shown}/tensorboard"
     )
@@ -171,26 +183,39 @@ def _use_gpu(device: str, workers: int) -> bool:
     return use_gpu
 
 
-def _finish(
-    settings: TrainSettings,
+def _save(
+    recipe: Recipe,
     folder: Path,
     weights: dict[str, Tensor],
-    records: list[EpochRecord],
-    training: Arrays,
-) -> str:
-    """Write the bundle with its scorecard, and the pictures; give the bundle's id."""
-    bundle_folder = folder / "bundle"
-    data = {"mnist:train": describe_data(*training)}
-    save_bundle(bundle_folder, weights, recipe=asdict(settings.recipe), data=data)
-    bundle = load_bundle(bundle_folder)
-    test = mnist_set("test", settings.data)
-    measured = measure(Engine(bundle), test)
-    write_scorecard(bundle_folder, {test.name: measured.scores()})
-    pictures = folder / "plots"
-    plots.curves(records, pictures)
-    plots.samples(*training, pictures / "samples.png")
-    plots.predictions(measured, pictures / "predictions.png")
-    return bundle.card.id
+    parts: dict[str, Arrays],
+    measuring: Arrays,
+) -> None:
+    """Write the bundle: calibrated on the validation part, or as the recipe says."""
+    calibration = Calibration(recipe.temperature, recipe.min_digitness)
+    data = described(parts)
+    if recipe.hold_out == "validation":
+        save_bundle(folder, weights, recipe=asdict(recipe), data=data)
+        engine = Engine(load_bundle(folder))
+        calibration = calibrate(engine.logits(measuring[0]), measuring[1], junk=recipe.junk > 0)
+    save_bundle(folder, weights, recipe=asdict(recipe), data=data, calibration=calibration)
+
+
+def _measure(settings: TrainSettings, folder: Path, name: str) -> tuple[Bundle, Measured]:
+    """Measure the bundle and write what it scored into its card; give it as it is then."""
+    measured = measure(Engine(load_bundle(folder)), load_labelled(name, settings.data))
+    write_scorecard(folder, {name: measured.scores()})
+    return load_bundle(folder), measured
+
+
+def _draw(
+    records: list[EpochRecord], parts: dict[str, Arrays], measured: Measured, folder: Path
+) -> None:
+    """Draw the pictures."""
+    plots.curves(records, folder, measured.name)
+    for name, part in parts.items():
+        plots.samples(*part, folder / f"samples-{name.replace(':', '-')}.png", name)
+    plots.predictions(measured, folder / "predictions.png")
+    plots.reliability(measured, folder / "reliability.png")
 
 
 @contextmanager

@@ -9,32 +9,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import ray.train
 import ray.train.torch
 import torch
-from numpy.typing import NDArray
 from ray.train import Checkpoint
 from torch import Tensor, nn
 
 from digitrec.model.network import DigitNet
+from digitrec.training.data import Arrays
 from digitrec.training.epoch_log import EpochRecord
 from digitrec.training.loop import evaluate, labelled, train_epoch
 from digitrec.training.recipes import Recipe
 
 STATE = "state.pt"
 
-# Images uint8 [N, 28, 28] and labels uint8 [N].
-Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-
 
 def train_worker(config: dict[str, Any]) -> None:
     """Train on one Ray Train worker, from its last checkpoint if there is one.
 
     Args:
-        config: `recipe` (a Recipe) and `data`, an object reference to the training and the test
-            set, each images uint8 [N, 28, 28] and labels uint8 [N].
+        config: `recipe` (a Recipe) and `data`, an object reference to what is trained on and to
+            what every epoch is measured on, each images uint8 [N, 28, 28] and labels uint8 [N].
     """
     recipe: Recipe = config["recipe"]
     context = ray.train.get_context()
@@ -45,8 +41,11 @@ def train_worker(config: dict[str, Any]) -> None:
     arrays: tuple[Arrays, Arrays] = ray.get(config["data"])
     training, test = (labelled(*split, device) for split in arrays)
     torch.manual_seed(recipe.seed)
-    network = DigitNet().to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+    # Channels last: a step takes half the time on a CPU.
+    network = DigitNet().to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     records = _restore(network, optimizer)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network
     for epoch in range(len(records) + 1, recipe.epochs + 1):

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.model.engine import Engine
-from digitrec.reading import BLANK, ERROR, Normalizer, Readings, read_scans
+from digitrec.reading import BLANK, ERROR, REVIEW, Normalizer, Readings, read_scans
 from digitrec.scans.labelled import LabelledSet
 from digitrec.scans.normalize import normalize
 
 CHUNK = 1000
 NO_DIGIT = 10  # the confusion matrix's last column: blank or error
 BINS = 15  # of the calibration error, as in Guo et al., 2017
+RESAMPLES = 200  # for the calibration error's interval
 COVERAGES = (0.9, 0.95, 0.99)  # shares of the scans at which the error is given
 
 
@@ -28,6 +29,7 @@ class Measured:
     confidences: NDArray[np.float32]  # [N], 0 where there is no digit
     probabilities: NDArray[np.float32]  # [N, 10], of rows with a digit
     scans: NDArray[np.uint8]  # [N, 28, 28], normalised
+    doubted: int  # how many go to review as not-a-digit
     blanks: int
     errors: int
 
@@ -76,24 +78,73 @@ class Measured:
         if not has_digit.any():
             return None
         confidences = self.confidences[has_digit].astype(np.float64)
-        bins = np.clip(np.ceil(BINS * confidences).astype(int) - 1, 0, BINS - 1)
-        surplus = confidences - (self.answers == self.labels)[has_digit]
-        return float(np.abs(np.bincount(bins, surplus)).sum() / len(surplus))
+        return _ece(confidences, (self.answers == self.labels)[has_digit])
+
+    def ece_interval(self) -> tuple[float, float] | None:
+        """Give the middle 95 % of the calibration error over resamples of the scans.
+
+        The error's estimate is never below 0 and so grows as the scans get fewer: of a few
+        hundred, even a perfect calibration shows some percent.
+        """
+        has_digit = np.flatnonzero(self.answers != NO_DIGIT)
+        if not len(has_digit):
+            return None
+        confidences = self.confidences[has_digit].astype(np.float64)
+        right = (self.answers == self.labels)[has_digit]
+        rng = np.random.default_rng(0)
+        errors = []
+        for _ in range(RESAMPLES):
+            chosen = rng.integers(len(right), size=len(right))
+            errors.append(_ece(confidences[chosen], right[chosen]))
+        low, high = np.quantile(errors, [0.025, 0.975])
+        return float(low), float(high)
+
+    def reliability(self, bins: int = 10) -> NDArray[np.float64]:
+        """Give confidence and accuracy of the scans with a digit, in bins of equally many.
+
+        Returns:
+            float64 [4, bins]: mean confidence, accuracy, and the accuracy's 95 % interval
+            (Wilson, "Probable inference", 1927).
+        """
+        has_digit = np.flatnonzero(self.answers != NO_DIGIT)
+        order = has_digit[np.argsort(self.confidences[has_digit], kind="stable")]
+        rows = []
+        for some in np.array_split(order, bins):
+            if len(some):
+                right = float((self.answers == self.labels)[some].mean())
+                rows.append(
+                    [float(self.confidences[some].mean()), right, *_wilson(right, len(some))]
+                )
+        return np.array(rows, np.float64).reshape(-1, 4).T
 
     def scores(self) -> dict[str, Any]:
         """Give the set's entry in a scorecard."""
-        nll, ece = self.nll(), self.ece()
+        nll, ece, interval = self.nll(), self.ece(), self.ece_interval()
         return {
             "images": len(self.labels),
             "accuracy": round(self.accuracy, 6),
             "nll": None if nll is None else round(nll, 6),
             "ece": None if ece is None else round(ece, 6),
+            "ece_interval": interval and [round(bound, 6) for bound in interval],
             "error_at_coverage": {
                 str(coverage): round(self.error_at(coverage), 6) for coverage in COVERAGES
             },
+            "not_a_digit": self.doubted,
             "blank": self.blanks,
             "error": self.errors,
         }
+
+
+def _ece(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    bins = np.clip(np.ceil(BINS * confidences).astype(int) - 1, 0, BINS - 1)
+    return float(np.abs(np.bincount(bins, confidences - right)).sum() / len(right))
+
+
+def _wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """Give the 95 % interval of a share of so many."""
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return middle - half, middle + half
 
 
 def measure(
@@ -131,6 +182,7 @@ def _measured(labelled: LabelledSet, chunks: Sequence[Readings]) -> Measured:
         confidences=has_digit * np.concatenate([chunk.confidences for chunk in chunks]),
         probabilities=np.concatenate([chunk.probabilities for chunk in chunks]),
         scans=np.concatenate([chunk.scans for chunk in chunks]),
+        doubted=int((decisions == REVIEW).sum()),
         blanks=int((decisions == BLANK).sum()),
         errors=int((decisions == ERROR).sum()),
     )
@@ -145,7 +197,8 @@ def report(measured: Measured) -> str:
     wrong = len(measured.labels) - int(right.sum())
     lines = [
         f"{measured.name}: {100 * measured.accuracy:.2f} % of {len(measured.labels):,} right, "
-        f"{wrong:,} wrong (of them {measured.blanks} blank, {measured.errors} unreadable)",
+        f"{wrong:,} wrong (of them {measured.blanks} blank, {measured.errors} unreadable), "
+        f"{measured.doubted:,} to review as not a digit",
         _confidence_line(measured),
         "",
         "label  read as 0     1     2     3     4     5     6     7     8     9  none"
@@ -165,4 +218,6 @@ def _confidence_line(measured: Measured) -> str:
     errors = ", ".join(
         f"{100 * measured.error_at(share):.2f} % of {100 * share:.0f} %" for share in COVERAGES
     )
+    if interval := measured.ece_interval():
+        ece += " (95 % of resamples: {:.4f} to {:.4f})".format(*interval)
     return f"NLL {nll} nats, ECE {ece}; wrong among the most confident: {errors}"

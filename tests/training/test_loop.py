@@ -72,8 +72,8 @@ def test_every_test_image_counts_once(data: Labelled, world_size: int) -> None:
 
 def test_it_learns(data: Labelled) -> None:
     model = network()
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    recipe = replace(REPORT, batch_size=16)
+    optimizer = torch.optim.Adam(model.parameters())
+    recipe = replace(REPORT, batch_size=16, learning_rate=3e-3)
     losses = [train_epoch(model, optimizer, data, recipe, epoch).item() for epoch in range(1, 21)]
     assert losses[-1] < losses[0] / 10
     assert evaluate(model, data)[1] == 103

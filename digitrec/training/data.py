@@ -1,0 +1,63 @@
+"""What a recipe is trained on and measured on: parts of MNIST, drawn digits, and junk."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitrec.drawn.sets import draw_digits, draw_junk
+from digitrec.model.bundle import describe_data
+from digitrec.scans import mnist
+from digitrec.scans.labelled import calibration_indices, validation_indices
+from digitrec.training.recipes import Recipe
+
+NOT_A_DIGIT = 10  # the label of junk
+
+# Images uint8 [N, 28, 28] and labels uint8 [N].
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+def training_parts(recipe: Recipe, data: Path | None) -> dict[str, Arrays]:
+    """Give what a recipe is trained on, by the names that the bundle's card has for them.
+
+    Args:
+        recipe: says what of MNIST is held out, and how much is drawn.
+        data: folder with MNIST's four files; None: the cache.
+    """
+    images, labels = mnist.load("train", data)
+    kept = np.ones(len(labels), bool)
+    if recipe.hold_out != "nothing":
+        kept[calibration_indices(images)] = False
+    if recipe.hold_out == "validation":
+        kept[validation_indices(images)] = False
+    parts = {"mnist:train": (images[kept], labels[kept])}
+    if recipe.drawn:
+        parts["drawn"] = draw_digits(recipe.drawn, recipe.seed)
+    if recipe.junk:
+        junk = draw_junk(recipe.junk, recipe.seed)
+        parts["junk"] = junk, np.full(len(junk), NOT_A_DIGIT, np.uint8)
+    return parts
+
+
+def joined(parts: dict[str, Arrays]) -> Arrays:
+    """Put the parts behind each other."""
+    images, labels = zip(*parts.values(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def described(parts: dict[str, Arrays]) -> dict[str, Any]:
+    """Describe the parts for the bundle's card."""
+    return {name: describe_data(*part) for name, part in parts.items()}
+
+
+def measuring_set(recipe: Recipe, data: Path | None) -> tuple[str, Arrays]:
+    """Give what every epoch is measured on: MNIST's test set, or the validation part.
+
+    A run that leaves the validation part out is there to choose by it; it never sees the test set.
+    """
+    if recipe.hold_out != "validation":
+        return "mnist:test", mnist.load("test", data)
+    images, labels = mnist.load("train", data)
+    chosen = validation_indices(images)
+    return "mnist:validation", (images[chosen], labels[chosen])

@@ -1,0 +1,48 @@
+"""How a bundle's logits are understood, fitted on labelled scans that it was not trained on."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitrec.model.bundle import Calibration
+from digitrec.model.engine import digitness, softmax
+
+# The share of digits that may go to review for not looking like one.
+DOUBTED = 0.01
+# Temperatures looked for, and how near to the best one.
+RANGE, STEPS = (0.05, 20.0), 60
+
+
+def calibrate(logits: NDArray[np.float32], labels: NDArray[np.uint8], *, junk: bool) -> Calibration:
+    """Fit a calibration on digits.
+
+    Args:
+        logits: float32 [N, 10], as the network gives them.
+        labels: uint8 [N], 0 to 9.
+        junk: whether the network was trained to tell digits from junk.
+    """
+    least = float(np.quantile(digitness(logits), DOUBTED)) if junk else None
+    return Calibration(fit_temperature(logits, labels), least)
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Find the temperature by which the labels are the most likely.
+
+    The likelihood has one maximum in 1/T: where the right digits' mean logit is the mean logit
+    that the probabilities expect. It is found by halving (Guo et al., "On calibration of modern
+    neural networks", 2017).
+
+    Args:
+        logits: float32 [N, 10], as the network gives them.
+        labels: uint8 [N], 0 to 9.
+    """
+    right = logits[np.arange(len(labels)), labels].mean(dtype=np.float64)
+    low, high = np.log(RANGE)
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        expected = (softmax(logits / np.float32(np.exp(middle))) * logits).sum(axis=1)
+        # Too sure: the network expects more than it gets, and a higher temperature is right.
+        if expected.mean(dtype=np.float64) > right:
+            low = middle
+        else:
+            high = middle
+    return float(np.exp((low + high) / 2))
