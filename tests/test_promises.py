@@ -16,16 +16,17 @@ ROOT = Path(__file__).parent.parent
 
 FLAGS = {
     "train": {
-        "--recipe", "--epochs", "--batch-size", "--learning-rate", "--seed", "--workers",
-        "--device", "--out", "--resume", "--data", "--quiet",
+        "--recipe", "--epochs", "--batch-size", "--learning-rate", "--hold-out", "--seed",
+        "--workers", "--device", "--out", "--resume", "--data", "--quiet",
     },
     "data export": {"--out", "--split", "--data"},
+    "data draw": {"--out", "--count", "--junk", "--seed", "--quiet"},
     "predict": {"--model", "--explain", "--out", "--json"},
     "classify": {
         "--out", "--model", "--notes", "--overwrite", "--update", "--profile", "--json", "--quiet",
     },
     "pack": {"--out", "--overwrite", "--update", "--profile", "--json", "--quiet"},
-    "evaluate": {"--out", "--json", "--quiet"},
+    "evaluate": {"--out", "--keep", "--json", "--quiet"},
 }  # fmt: skip
 
 
@@ -46,13 +47,12 @@ def test_flags() -> None:
 
 
 def test_the_report_recipe_is_the_reports() -> None:
-    assert asdict(REPORT) == {
-        "name": "report",
-        "batch_size": 128,
-        "epochs": 30,
-        "learning_rate": 0.0005,
-        "seed": 0,
-    }
+    settings = asdict(REPORT)
+    its_own = {name: settings.pop(name) for name in ("name", "batch_size", "epochs")}
+    assert its_own == {"name": "report", "batch_size": 128, "epochs": 30}
+    assert (settings.pop("learning_rate"), settings.pop("schedule")) == (0.0005, "constant")
+    assert (settings.pop("hold_out"), settings.pop("temperature")) == ("nothing", 1.0)
+    assert not any(settings.values())  # no weight decay, no augmentation, nothing drawn
 
 
 def test_what_the_package_gives() -> None:

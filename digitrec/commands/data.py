@@ -1,15 +1,18 @@
-"""`digitrec data`: MNIST as a folder of scans."""
+"""`digitrec data`: folders of scans to try things on: MNIST's, or drawn ones."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from digitrec.commands.parsing import add_command, add_data
+from digitrec.commands.parsing import add_command, add_data, add_quiet
+from digitrec.errors import InputError
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    data = commands.add_parser("data", help="MNIST as a folder of scans.")
+    data = commands.add_parser(
+        "data", help="Folders of scans to try things on: MNIST's, or drawn ones."
+    )
     actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
     command = add_command(
         actions,
@@ -21,6 +24,29 @@ def add(commands: Any) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new or empty")
     command.add_argument("--split", choices=("test", "train"), default="test", help="default: test")
     add_data(command)
+    command = add_command(
+        actions,
+        "draw",
+        _draw,
+        "Draw digits in the ways that the world writes them, as PNGs in class folders, and beside "
+        "them scans that show no digit, in OUT/not-a-digit.",
+        "digitrec data draw --out drawn --count 200 --junk 50",
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new or empty")
+    command.add_argument(
+        "--count", type=int, default=1000, metavar="N", help="of digits; default: 1000"
+    )
+    command.add_argument(
+        "--junk",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of letters, scribbles, crossed-out digits and the like; default: 0",
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="another one, other scans; default: 0"
+    )
+    add_quiet(command)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -28,3 +54,19 @@ def _export(options: argparse.Namespace) -> None:
 
     count = export_mnist(options.split, options.out, options.data)
     print(f"{count:,} scans in {options.out}/0 … {options.out}/9")
+
+
+def _draw(options: argparse.Namespace) -> None:
+    from digitrec.drawn.sets import JUNK_FOLDER, write_drawn
+    from digitrec.progress import progress
+
+    for name in ("count", "junk", "seed"):
+        if getattr(options, name) < 0:
+            raise InputError(f"--{name} must be 0 or more, not {getattr(options, name)}")
+    out, total = options.out, options.count + options.junk
+    with progress("draw", total, quiet=options.quiet) as advance:
+        write_drawn(out, options.count, options.junk, options.seed, advance)
+    print(f"{options.count:,} digits in {out}/0 … {out}/9")
+    if options.junk:
+        print(f"{options.junk:,} scans that show none in {out}/{JUNK_FOLDER}")
+    print(f"look at it   digitrec classify {out} --out result")

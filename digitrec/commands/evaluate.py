@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from digitrec.commands.parsing import add_command, add_quiet
 from digitrec.files import write_json
 
+JUNK = "junk"  # what is no digit, in a scorecard
+
 if TYPE_CHECKING:
     from digitrec.model.engine import Engine
     from digitrec.scans.labelled import LabelledSet
@@ -36,6 +38,9 @@ def add(commands: Any) -> None:
         "table with the columns path and label; panel (default): all that are at hand",
     )
     command.add_argument("--out", type=Path, metavar="FOLDER", help="also draw pictures there")
+    command.add_argument(
+        "--keep", action="store_true", help="write what a bundle scored into its card"
+    )
     command.add_argument("--json", action="store_true", help="print the scorecard as the answer")
     add_quiet(command)
 
@@ -55,11 +60,15 @@ def _evaluate(options: argparse.Namespace) -> None:
     entries = []
     for one, source in zip(labelled, sources, strict=True):
         entries += _measure(engines, one, options, report=alone, pictures=source in named)
-    scorecard = _scorecard(engines, entries)
+    refused = _refused(engines, entries) if sources != named else {}
+    scorecard = _scorecard(engines, entries, refused)
     if options.json:
         print(json.dumps(scorecard))
     elif not alone:
         print("\n".join([table(entries), *left_out]))
+        _say_refused(refused)
+    if options.keep:
+        _keep(entries, refused)
     if options.out:
         _leave(options.out, scorecard, entries, labelled)
         if not options.json:
@@ -116,13 +125,46 @@ def _file_name(name: str) -> str:
     return re.sub(r"\W+", "-", name).strip("-")
 
 
-def _scorecard(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, Any]:
+def _refused(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, Any]:
+    """Measure, for the bundles that can tell digits from junk, how well they do."""
+    from digitrec.trust.junk import DIGITS, refusals
+
+    digits = {one.model: one.digitness for one in entries if one.name == DIGITS}
+    return {
+        model: refusals(engine, digits[model])
+        for model, engine in engines.items()
+        if engine.card.min_digitness is not None
+    }
+
+
+def _say_refused(refused: dict[str, Any]) -> None:
+    from digitrec.trust.junk import table
+
+    for model, rows in refused.items():
+        print(f"\n{model}\n{table(rows)}")
+
+
+def _keep(entries: "list[Entry]", refused: dict[str, Any]) -> None:
+    """Write into each bundle's card what it scored; of a folder or table only its name counts."""
+    from digitrec.model.bundle import bundle_folder, write_scorecard
+
+    for model in dict.fromkeys(one.model for one in entries):
+        scores = {Path(one.name).name: one.scores for one in entries if one.model == model}
+        if model in refused:
+            scores[JUNK] = refused[model]
+        write_scorecard(bundle_folder(model), scores)
+
+
+def _scorecard(
+    engines: "dict[str, Engine]", entries: "list[Entry]", refused: dict[str, Any]
+) -> dict[str, Any]:
     """Give one bundle's id and scorecard, or a list of these in `models` for several bundles."""
     cards = [
         {
             "model": model,
             "model_id": engine.card.id,
             "scorecard": {one.name: one.scores for one in entries if one.model == model},
+            **({JUNK: refused[model]} if model in refused else {}),
         }
         for model, engine in engines.items()
     ]

@@ -18,6 +18,7 @@ SIDE = 28
 WEAKEST = 0.3  # of the random strength of an image that is changed
 # The field that bends a digit is a sum of bumps on a grid of GRID × GRID, each so wide (in pixels).
 GRID, BUMP = 7, 4.5
+COARSE = (8, 17)  # pixels of 28: the fewest, and one more than the most
 BLUR = (0.0545, 0.2442, 0.4026, 0.2442, 0.0545)  # a Gaussian of 1 pixel
 
 
@@ -49,6 +50,8 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
         changed = _pen(changed, amount(recipe.stroke_width))
     if recipe.blur:
         changed = changed.lerp(_blurred(changed), amount(recipe.blur, 0))
+    if recipe.coarse:
+        changed = changed.lerp(_coarse(changed, generator), amount(recipe.coarse, 0))
     if recipe.contrast:
         changed = changed + amount(recipe.contrast) * changed * (1 - changed)
         changed = changed * (1 + amount(recipe.contrast / 2))
@@ -103,6 +106,13 @@ def _pen(images: Tensor, amount: Tensor) -> Tensor:
     across = torch.minimum(torch.minimum(padded[..., :-2, :], padded[..., 2:, :]), middle)
     thin = torch.minimum(torch.minimum(across[..., :-2], across[..., 2:]), across[..., 1:-1])
     return images + amount.clamp(min=0) * (thick - images) + amount.clamp(max=0) * (images - thin)
+
+
+def _coarse(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Show images with as few pixels as a coarse scanner has, the same number for all of them."""
+    side = int(torch.randint(*COARSE, (1,), generator=generator, device=images.device))
+    few = F.interpolate(images, (side, side), mode="area")
+    return F.interpolate(few, (SIDE, SIDE), mode="bilinear", align_corners=False)
 
 
 def _blurred(images: Tensor) -> Tensor:

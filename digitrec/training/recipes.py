@@ -38,6 +38,7 @@ class Recipe:
     elastic: float = 0.0  # pixels, the deviation of a smooth field
     stroke_width: float = 0.0  # pixels by which strokes grow or shrink on each side
     blur: float = 0.0  # how much of a blurred image is mixed in, 0 to 1
+    coarse: float = 0.0  # how much of the image as few, large pixels show it is mixed in, 0 to 1
     contrast: float = 0.0  # by which half-tones change; full ink by half as much
     noise: float = 0.0  # deviation, full ink being 1
     # Fitted on the validation part by runs that left it out; a run with junk alone has the second.
@@ -65,7 +66,8 @@ class Recipe:
 
 # The fields that say how far `augment` goes.
 AUGMENTATION = (
-    "rotation", "shear", "scale", "shift", "elastic", "stroke_width", "blur", "contrast", "noise",
+    "rotation", "shear", "scale", "shift", "elastic", "stroke_width", "blur", "coarse", "contrast",
+    "noise",
 )  # fmt: skip
 
 # The share of a one-cycle schedule in which the learning rate rises.
@@ -117,6 +119,7 @@ ROBUST = Recipe(
     elastic=1.4,
     stroke_width=0.6,
     blur=0.7,
+    coarse=1.0,
     contrast=0.6,
     noise=0.05,
 )

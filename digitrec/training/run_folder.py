@@ -100,7 +100,7 @@ def _check(store: fs.FileSystem, path: str, out: str, recipe: Recipe, *, resume:
         earlier = Recipe(**json.loads(content))
     except (ValueError, TypeError) as why:
         raise InputError(f"{out}: {RECIPE} can't be used ({why}): choose another --out") from why
-    # What a run may be gone on with otherwise: how long it is, and what is done after the last epoch.
+    # These may differ: how long the run is, and what is done after its last epoch.
     free = {name: getattr(recipe, name) for name in ("epochs", "temperature", "min_digitness")}
     if replace(earlier, **free) != recipe:
         raise InputError(

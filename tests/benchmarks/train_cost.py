@@ -20,17 +20,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 BARE_LOOP = """
 import sys, time, torch
-from digitrec.training.loop import evaluate, labelled, train_epoch
-from digitrec.model.network import DigitNet
+from digitrec.training.loop import begin, evaluate, labelled, train_epoch
 from digitrec.training.recipes import REPORT
 from digitrec.scans import mnist
 
 torch.set_num_threads(1)
 cpu = torch.device("cpu")
 training, test = (labelled(*mnist.load(split), cpu) for split in ("train", "test"))
-torch.manual_seed(REPORT.seed)
-network = DigitNet()
-optimizer = torch.optim.Adam(network.parameters(), lr=REPORT.learning_rate)
+network, optimizer = begin(REPORT, cpu)
 for epoch in range(1, int(sys.argv[1]) + 1):
     start = time.perf_counter()
     train_epoch(network, optimizer, training, REPORT, epoch).item()

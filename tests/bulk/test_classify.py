@@ -108,6 +108,7 @@ def test_ten_thousand_scans_and_a_hostile_folder(
         "review": 0,
         "blank": 1,
         "error": 4,
+        "reviews": {},
         "errors": {"not-an-image": 2, "too-large": 1, "truncated": 1},
         "ignored": {".png": 1, ".txt": 1},
     }
@@ -219,7 +220,7 @@ def test_notes_are_a_last_column(
     settings = RunSettings(inputs=(str(scans),), out=str(out), quiet=True)
     assert classify(settings, noted=True).run["notes"]
     table = dataset.dataset(out, format="parquet").to_table().sort_by("path")
-    assert table.column_names[-1] == "notes"
+    assert table.column_names[-2:] == ["digitness", "notes"]
     assert table["notes"].to_pylist() == [None, "light on dark", None]
     with pytest.raises(InputError, match="other --notes"):
         classify(settings)

@@ -83,7 +83,7 @@ def test_what_can_not_be_read_is_packed_as_its_reason(scans: Path, tmp_path: Pat
     run = pack(gone).run
     assert run["counts"] == {
         "inputs": 63, "rows": 63, "packed": 62, "error": 1,
-        "errors": {"vanished": 1}, "ignored": {},
+        "reviews": {}, "errors": {"vanished": 1}, "ignored": {},
     }  # fmt: skip
     classify(settings(tmp_path / "shards", tmp_path / "result"))
     found = rows(tmp_path / "result")

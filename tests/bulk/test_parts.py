@@ -41,7 +41,7 @@ def test_rows_are_the_contracts(readings: Readings, tmp_path: Path) -> None:
     assert (seven["digit"], seven["decision"], seven["reason"]) == (7, "accept", None)
     assert len(seven["probabilities"]) == 10
     assert seven["confidence"] == max(seven["probabilities"])
-    no_digit = {"digit": None, "confidence": None, "probabilities": None}
+    no_digit = {"digit": None, "confidence": None, "probabilities": None, "digitness": None}
     assert blank == no_digit | {
         "path": "b\\\\c.png", "decision": "blank", "reason": None, "width": 6, "height": 4
     }  # fmt: skip
@@ -62,7 +62,9 @@ def test_the_schema_as_text() -> None:
         "reason: string",
         "width: int32",
         "height: int32",
+        "digitness: float",
     ]
+    assert SCHEMA.field("digitness").nullable
 
 
 def test_a_failed_write_leaves_the_old_part(readings: Readings, tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_counts_must_add_up() -> None:
     total.errors.update({"truncated": 1})
     assert counts(total, End(1, "0", 3, {".txt": 2}, {}, 0.1), (ACCEPT, ERROR)) == {
         "inputs": 3, "rows": 3, "accept": 2, "error": 1,
-        "errors": {"truncated": 1}, "ignored": {".txt": 2},
+        "reviews": {}, "errors": {"truncated": 1}, "ignored": {".txt": 2},
     }  # fmt: skip
     with pytest.raises(RunError, match="4 inputs gave 3 rows"):
         counts(total, End(1, "0", 4, {}, {}, 0.1), (ACCEPT, ERROR))

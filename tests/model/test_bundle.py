@@ -43,7 +43,7 @@ def test_the_files_are_the_contracts(saved: Path, trained: DigitNet) -> None:
 @pytest.mark.parametrize("count", [0, 1, 5, 600])
 def test_the_engine_gives_torchs_probabilities(saved: Path, trained: DigitNet, count: int) -> None:
     scans = np.random.default_rng(0).integers(0, 256, (count, 28, 28), dtype=np.uint8)
-    probabilities = Engine(load_bundle(saved)).probabilities(scans)
+    probabilities = Engine(load_bundle(saved)).answers(scans).probabilities
     with torch.inference_mode():
         expected = ScanNet(trained)(torch.from_numpy(scans)).softmax(1).numpy()
     assert probabilities.shape == (count, 10)

@@ -96,7 +96,7 @@ def test_a_checked_area_keeps_the_promises(shape: tuple[int, int]) -> None:
 def test_a_dithered_digit_in_broad_strokes_is_read(engine: Engine) -> None:
     bayer = np.tile([[32, 160], [224, 96]], (40, 30))
     dithered = (shown(digit(3, 80, 60, pen=12), 255, 128) > bayer) * np.uint8(255)
-    assert engine.probabilities(assert_normalised(dithered).image[None]).argmax() == 3
+    assert engine.answers(assert_normalised(dithered).image[None]).probabilities.argmax() == 3
 
 
 def test_ink_that_reaches_a_corner_of_the_result_is_normalised_once() -> None:
@@ -155,7 +155,7 @@ def test_inverted_mnist_is_nearly_itself(mnist_test: Mnist, engine: Engine) -> N
     apart = [difference(*pair) for pair in zip(inverted, images, strict=False)]
     assert np.median(apart) < 2
     assert np.percentile(apart, 99) < 16
-    read, wanted = (engine.probabilities(some).argmax(axis=1) for some in (inverted, images[:1000]))
+    read, wanted = (engine.answers(some).probabilities.argmax(axis=1) for some in (inverted, images[:1000]))
     assert (read == wanted).mean() > 0.99
 
 
@@ -167,7 +167,7 @@ def test_padding_does_not_matter(mnist_test: Mnist, engine: Engine) -> None:
         for widths in (4, ((30, 4), (9, 40)))
     )
     assert (near == far).all(axis=(1, 2)).mean() > 0.97
-    read, wanted = (engine.probabilities(some).argmax(axis=1) for some in (near, far))
+    read, wanted = (engine.answers(some).probabilities.argmax(axis=1) for some in (near, far))
     assert (read == wanted).mean() > 0.995
 
 
@@ -177,13 +177,13 @@ def test_size_hardly_matters(height: int, engine: Engine) -> None:
         wanted = normalize(shown(digit(which, 160, 120, pen=16)))
         scan = normalize(shown(digit(which, height, height * 3 // 4, pen=max(1, height // 10))))
         assert difference(scan, wanted) < (20 if height < 80 else 10)
-        assert engine.probabilities(scan[None]).argmax() == which
+        assert engine.answers(scan[None]).probabilities.argmax() == which
 
 
 @pytest.mark.parametrize("pen", [1, 2, 5, 12, 20, 35])
 def test_a_pens_width_hardly_matters(pen: int, engine: Engine) -> None:
     scans = np.stack([normalize(shown(digit(which, 200, 150, pen=pen))) for which in range(10)])
-    assert engine.probabilities(scans).argmax(axis=1).tolist() == list(range(10))
+    assert engine.answers(scans).probabilities.argmax(axis=1).tolist() == list(range(10))
 
 
 def as_file(pixels: np.ndarray) -> Pixels:
