@@ -3,9 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import digitrec
 from digitrec.errors import BundleError, InputError
+from digitrec.model.bundle import Calibration, save_bundle
+from digitrec.model.network import DigitNet
 from digitrec.scans.labelled import png
 
 
@@ -63,3 +66,35 @@ def test_an_array_that_is_no_scan_is_refused(array: np.ndarray) -> None:
 def test_a_model_that_is_none_is_refused(seven: Path) -> None:
     with pytest.raises(BundleError, match="is no bundle"):
         digitrec.read(seven, model=str(seven))
+
+
+@pytest.mark.parametrize(("least", "decision"), [(0.9999, "review"), (0.0001, "accept")])
+def test_what_does_not_look_like_a_digit_goes_to_review(
+    least: float, decision: str, seven: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    weights = DigitNet().state_dict()  # untrained: of 11 classes each is about as likely
+    folder = tmp_path / "bundle"
+    save_bundle(folder, weights, recipe={}, data={}, calibration=Calibration(1.0, least))
+    white = np.full((30, 20), 255, np.uint8)
+    reading, blank, error = digitrec.read([seven, white, b"text"], model=folder)
+    assert reading.decision == decision
+    if decision == "review":
+        assert reading.reason is not None
+        assert reading.reason.startswith("not-a-digit: ")
+        assert f"{least:.3f} is needed" in reading.reason
+    else:
+        assert reading.reason is None
+    # Its answer is given all the same.
+    assert reading.digit == reading.probabilities.argmax()
+    assert reading.confidence == reading.probabilities.max()
+    assert 0.0001 < reading.digitness < 0.9999
+    # A blank and an error stay what they are.
+    assert (blank.decision, blank.reason, blank.digitness) == ("blank", None, None)
+    assert (error.decision, error.digit, error.digitness) == ("error", None, None)
+
+
+def test_a_bundle_that_can_not_tell_has_no_digitness(seven: Path, tmp_path: Path) -> None:
+    save_bundle(tmp_path / "bundle", DigitNet().state_dict(), recipe={}, data={})
+    [reading] = digitrec.read(seven, model=tmp_path / "bundle")
+    assert (reading.decision, reading.digitness) == ("accept", None)

@@ -16,11 +16,14 @@ def _zero(r: Generator) -> Strokes:
 
 def _zero_curled(r: Generator) -> Strokes:
     """An oval whose end goes on inwards or outwards."""
-    start = r.uniform(0.0, 0.15)
-    oval = arc(0.5, 0.5, 1, 1, start, -1, 10)
-    if r.random() < 0.5:
-        return [[*oval, (r.uniform(0.3, 1.0), r.uniform(-0.1, 0.3))]]
-    return [[(r.uniform(0.7, 1.1), r.uniform(-0.1, 0.05)), *oval]]
+    oval = arc(0.5, 0.5, 1, 1, r.uniform(0.0, 0.15), -1, 10)
+    return [[*oval, (r.uniform(0.3, 1.0), r.uniform(-0.1, 0.3))]]
+
+
+def _zero_begun(r: Generator) -> Strokes:
+    """An oval that begins with a stroke from the right."""
+    begin = (r.uniform(0.7, 1.25), r.uniform(-0.12, 0.12))
+    return [[begin, *arc(0.5, 0.5, 1, 1, r.uniform(-0.12, 0.1), -r.uniform(0.9, 1.05), 10)]]
 
 
 def _zero_slashed(r: Generator) -> Strokes:
@@ -43,7 +46,7 @@ def _one_flag(r: Generator) -> Strokes:
 def _one_high(r: Generator) -> Strokes:
     """An upstroke that is half as high as the digit or more: an inverted V."""
     top, down = r.uniform(0.5, 0.75), r.uniform(0.4, 0.95)
-    begin = (top - r.uniform(0.35, 1.3), down)
+    begin = (top - r.uniform(0.35, 0.7 + 0.8 * down), down)
     bend = (top - (top - begin[0]) * r.uniform(0.3, 0.6), down * r.uniform(0.25, 0.6))
     corner = [(top, 0.0)] * (2 if r.random() < 0.8 else 1)
     return [[begin, bend, *corner, (top + r.uniform(-0.1, 0.1), 1)]]
@@ -265,18 +268,21 @@ def _four_looped(r: Generator) -> Strokes:
 
 def _four_curled(r: Generator) -> Strokes:
     """Open, its left a bow like a c's, which a stem crosses."""
-    right, bowl = r.uniform(0.7, 0.95), r.uniform(0.42, 0.62)
+    right, bowl = r.uniform(0.7, 0.95), r.uniform(0.45, 0.62)
+    # The stem begins low: else, with the bow's beginning, it would be a 9.
+    stem = [
+        (right, bowl - r.uniform(0.05, 0.22)),
+        (right, bowl),
+        (right - r.uniform(-0.05, 0.3), 1),
+    ]
     bow = [
-        (r.uniform(0.35, 0.75), r.uniform(-0.03, 0.05)),
+        (r.uniform(0.3, 0.6), r.uniform(-0.03, 0.05)),
         (0.1, bowl * 0.35),
         (0.0, bowl * 0.85),
         (0.25, bowl + 0.05),
-        (right + r.uniform(0.0, 0.25), bowl - r.uniform(0.0, 0.15)),
+        (right + r.uniform(0.0, 0.25), bowl - r.uniform(0.0, 0.12)),
     ]
-    return [
-        bow,
-        [(right, bowl - r.uniform(0.1, 0.35)), (right, bowl), (right - r.uniform(-0.05, 0.3), 1)],
-    ]
+    return [bow, stem]
 
 
 def _four_crossed(r: Generator) -> Strokes:
@@ -432,11 +438,17 @@ def _seven_curved(r: Generator) -> Strokes:
 def _seven_barred(r: Generator) -> Strokes:
     """A bar across the stem, anywhere from the middle to near the foot, straight or curved."""
     [stem] = _seven(r) if r.random() < 0.5 else _seven_curved(r)
-    at = r.uniform(0.38, 0.62) if r.random() < 0.7 else r.uniform(0.62, 0.88)
+    if r.random() < 0.7:
+        at, left, right = r.uniform(0.38, 0.62), r.uniform(0.15, 0.42), r.uniform(0.12, 0.42)
+    else:  # low, and mostly to the right
+        at, left, right = r.uniform(0.6, 0.9), r.uniform(0.0, 0.3), r.uniform(0.2, 0.6)
     middle = 1 + (stem[-1][0] - 1) * at
-    left, right = middle - r.uniform(0.15, 0.42), middle + r.uniform(0.12, 0.42)
     lift = r.uniform(-0.08, 0.08)
-    bar = [(left, at + lift), (middle, at + r.uniform(-0.06, 0.06)), (right, at - lift)]
+    bar = [
+        (middle - left, at + lift),
+        (middle, at + r.uniform(-0.06, 0.06)),
+        (middle + right, at - lift),
+    ]
     return [stem, bar]
 
 
@@ -549,6 +561,27 @@ def _nine_bent(r: Generator) -> Strokes:
     return [[*_nine_bow(r, low), (0.98, 0.2), (0.85, 0.65), (r.uniform(0.2, 0.6), 1)]]
 
 
+def _nine_begun(r: Generator) -> Strokes:
+    """A bow that begins to the right of the stem, with a flat top."""
+    low, right = r.uniform(0.38, 0.55), r.uniform(0.85, 1)
+    bow = [
+        (right + r.uniform(0.05, 0.35), r.uniform(-0.06, 0.12)),
+        (0.5, r.uniform(-0.03, 0.06)),
+        (0.05, 0.2),
+        (0.1, low),
+        (0.5, low + 0.03),
+        (right, low * r.uniform(0.3, 0.8)),
+    ]
+    tail = [(right + 0.02, 0.6), (0.8, 0.98), (0.4, 1.04), (r.uniform(0, 0.25), r.uniform(0.82, 1))]
+    return [
+        [
+            *bow,
+            (right + 0.03, low * 0.3),
+            *(tail if r.random() < 0.6 else [(r.uniform(0.5, 0.9), 1)]),
+        ]
+    ]
+
+
 def _nine_angular(r: Generator) -> Strokes:
     """A bow with a flat top that does not meet the stem's."""
     low, right = r.uniform(0.38, 0.52), r.uniform(0.85, 1)
@@ -569,43 +602,20 @@ def _nine_angular(r: Generator) -> Strokes:
 
 
 def _nine_open(r: Generator) -> Strokes:
-    """A bow that does not close at the top: like a g, a y or an S."""
-    low = r.uniform(0.42, 0.55)
-    start = (r.uniform(0.65, 0.95), r.uniform(0, 0.06))
-    stem = r.uniform(0.85, 1.0)
-    bow = [
-        start,
-        (0.3, 0),
-        (0.0, 0.2),
-        (0.05, low),
-        (0.5, low + 0.04),
-        (stem, low - r.uniform(0.08, 0.3)),
-    ]
+    """A bow that does not close at the top: like a g or a y."""
+    low, stem = r.uniform(0.42, 0.55), r.uniform(0.88, 1.0)
+    start = (r.uniform(0.6, 0.9), r.uniform(0, 0.06))
+    bow = [start, (0.3, 0), (0.0, 0.2), (0.05, low), (0.5, low + 0.04)]
+    tail = [(stem, 0.6), (0.8, 1.0), (0.4, 1.05), (r.uniform(0, 0.25), r.uniform(0.85, 1))]
     if r.random() < 0.5:
-        return [
-            bow,
-            [
-                (stem, r.uniform(-0.02, 0.2)),
-                (stem, 0.6),
-                (0.8, 1.0),
-                (0.4, 1.05),
-                (r.uniform(0, 0.25), r.uniform(0.85, 1)),
-            ],
-        ]
-    return [
-        [
-            *bow,
-            (stem + 0.02, r.uniform(0.55, 0.7)),
-            (0.75, 1.02),
-            (0.3, 1.02),
-            (r.uniform(0, 0.1), r.uniform(0.85, 0.95)),
-        ]
-    ]
+        return [[*bow, (stem, low * r.uniform(0.5, 0.9))], [(stem, r.uniform(-0.02, 0.15)), *tail]]
+    # The line goes up as far as it came from: else it would be a 5.
+    return [[*bow, (stem, low * 0.7), (stem + 0.02, r.uniform(0, 0.12)), (stem + 0.04, 0.3), *tail]]
 
 
 # The variants of each digit: all are drawn equally often.
 DIGITS: tuple[tuple[Callable[[Generator], Strokes], ...], ...] = (
-    (_zero, _zero_curled, _zero_slashed),
+    (_zero, _zero_curled, _zero_begun, _zero_slashed),
     (_one, _one_flag, _one_high, _one_high, _one_foot),
     (_two, _two_looped, _two_wavy, _two_angular),
     (_three, _three_flat, _three_looped),
@@ -622,5 +632,5 @@ DIGITS: tuple[tuple[Callable[[Generator], Strokes], ...], ...] = (
     (_six, _six_straight, _six_curled),
     (_seven, _seven_curved, _seven_barred),
     (_eight, _eight_waist, _eight_stacked, _eight_open),
-    (_nine, _nine_curled, _nine_bent, _nine_angular, _nine_open),
+    (_nine, _nine_curled, _nine_bent, _nine_begun, _nine_angular, _nine_open),
 )

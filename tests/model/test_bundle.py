@@ -8,8 +8,15 @@ import pytest
 import torch
 
 from digitrec.errors import BundleError
-from digitrec.model.bundle import ASSETS, is_bundle, load_bundle, save_bundle, write_scorecard
-from digitrec.model.engine import Engine
+from digitrec.model.bundle import (
+    ASSETS,
+    Calibration,
+    is_bundle,
+    load_bundle,
+    save_bundle,
+    write_scorecard,
+)
+from digitrec.model.engine import Engine, digitness, softmax
 from digitrec.model.network import DigitNet, ScanNet
 
 
@@ -66,6 +73,31 @@ def test_a_scorecard_is_added_to_the_card(saved: Path) -> None:
     card = load_bundle(saved).card
     assert card.scorecard == {"mnist:test": {"accuracy": 0.5}}
     assert (card.temperature, card.policies, card.parent_id) == (1.0, [], None)
+
+
+def test_a_calibration_is_in_the_card_and_used(
+    saved: Path, trained: DigitNet, tmp_path: Path
+) -> None:
+    calibration = Calibration(2.0, 0.9)
+    save_bundle(
+        tmp_path, trained.state_dict(), recipe={"name": "x"}, data={}, calibration=calibration
+    )
+    plain, calibrated = load_bundle(saved), load_bundle(tmp_path)
+    assert (calibrated.card.temperature, calibrated.card.min_digitness) == (2.0, 0.9)
+    assert (plain.card.temperature, plain.card.min_digitness) == (1.0, None)
+    assert calibrated.card.id == plain.card.id
+    assert calibrated.card.calibration_id != plain.card.calibration_id
+
+    scans = np.random.default_rng(0).integers(0, 256, (9, 28, 28), dtype=np.uint8)
+    engine = Engine(calibrated)
+    logits = engine.logits(scans)
+    answers = engine.answers(scans)
+    np.testing.assert_allclose(answers.probabilities, softmax(logits / 2), atol=1e-6)
+    assert np.abs(answers.probabilities - softmax(logits)).max() > 1e-3
+    # Digitness is of the logits as they are.
+    assert answers.digitness is not None
+    np.testing.assert_allclose(answers.digitness, digitness(logits), atol=1e-6)
+    assert Engine(plain).answers(scans).digitness is None
 
 
 def test_a_run_folder_stands_for_its_bundle(saved: Path) -> None:

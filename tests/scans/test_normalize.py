@@ -155,7 +155,9 @@ def test_inverted_mnist_is_nearly_itself(mnist_test: Mnist, engine: Engine) -> N
     apart = [difference(*pair) for pair in zip(inverted, images, strict=False)]
     assert np.median(apart) < 2
     assert np.percentile(apart, 99) < 16
-    read, wanted = (engine.answers(some).probabilities.argmax(axis=1) for some in (inverted, images[:1000]))
+    read, wanted = (
+        engine.answers(some).probabilities.argmax(axis=1) for some in (inverted, images[:1000])
+    )
     assert (read == wanted).mean() > 0.99
 
 

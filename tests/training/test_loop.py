@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from digitrec.model.network import DigitNet
-from digitrec.training.loop import Labelled, epoch_order, evaluate, labelled, train_epoch
-from digitrec.training.recipes import REPORT
+from digitrec.training.loop import Labelled, epoch_order, evaluate, labelled, loss_of, train_epoch
+from digitrec.training.recipes import REPORT, ROBUST
 
 CPU = torch.device("cpu")
 RANDOM = np.random.default_rng(0)
@@ -77,3 +77,68 @@ def test_it_learns(data: Labelled) -> None:
     losses = [train_epoch(model, optimizer, data, recipe, epoch).item() for epoch in range(1, 21)]
     assert losses[-1] < losses[0] / 10
     assert evaluate(model, data)[1] == 103
+
+
+def test_without_junk_the_loss_is_plain_cross_entropy() -> None:
+    logits = torch.from_numpy(RANDOM.normal(0, 3, (50, 10)).astype(np.float32))
+    labels = torch.arange(50) % 10
+    right = logits[torch.arange(50), labels]
+    expected = (logits.logsumexp(1) - right).sum()
+    torch.testing.assert_close(loss_of(logits, labels, junk=False), expected)
+    alone = nn.functional.cross_entropy(logits, labels, reduction="sum")
+    assert loss_of(logits, labels, junk=False) == alone
+
+
+def test_junk_is_an_eleventh_class_of_logit_0() -> None:
+    logits = torch.from_numpy(RANDOM.normal(0, 3, (55, 10)).astype(np.float32))
+    labels = torch.arange(55) % 11
+    padded = torch.cat([logits, torch.zeros(55, 1)], 1)
+    expected = (padded.logsumexp(1) - padded[torch.arange(55), labels]).sum()
+    torch.testing.assert_close(loss_of(logits, labels, junk=True), expected)
+    # What is sure to be no digit costs nothing as junk, and much as a digit.
+    unlike = torch.full((1, 10), -20.0)
+    assert loss_of(unlike, torch.tensor([10]), junk=True) < 1e-6
+    assert loss_of(unlike, torch.tensor([3]), junk=True) == pytest.approx(20, abs=1e-3)
+
+
+def test_an_augmented_epoch_comes_again_and_is_like_no_other(data: Labelled) -> None:
+    with_junk = Labelled(data.images, torch.arange(103) % 11)
+    # Even where the shuffle does not matter, as there is one batch.
+    recipe = replace(ROBUST, batch_size=103, seed=4)
+
+    def gradient(epoch: int, seed: int = 4, rank: int = 0) -> torch.Tensor:
+        model = network()
+        keeper = KeepsGradients(list(model.parameters()))
+        some = replace(recipe, seed=seed)
+        train_epoch(model, keeper, with_junk, some, epoch, rank, 1 + rank)
+        [only] = keeper.gradients
+        return only
+
+    first = gradient(1)
+    assert torch.equal(gradient(1), first)
+    plain = replace(REPORT, batch_size=103, junk=1)
+    model = network()
+    keeper = KeepsGradients(list(model.parameters()))
+    train_epoch(model, keeper, with_junk, plain, 1)
+    for other in (gradient(2), gradient(1, seed=5), keeper.gradients[0]):
+        assert (other - first).norm() > 0.01 * first.norm()
+
+
+def test_a_resumed_augmented_run_is_the_uninterrupted_one(data: Labelled) -> None:
+    """Epoch 2 from the weights after epoch 1, by a process that has not seen epoch 1."""
+    recipe = replace(ROBUST, batch_size=16, epochs=2)
+
+    def epoch(number: int, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        model = DigitNet()
+        model.load_state_dict(weights)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        train_epoch(model, optimizer, data, recipe, number)
+        return model.state_dict()
+
+    after_one = epoch(1, network().state_dict())
+    torch.rand(17)  # what else draws from torch's own generator does not matter
+    whole = epoch(2, after_one)
+    torch.rand(5)
+    for name, tensor in epoch(2, after_one).items():
+        assert torch.equal(tensor, whole[name])
+    assert any(not torch.equal(t, whole[name]) for name, t in epoch(1, after_one).items())

@@ -1,8 +1,9 @@
+import itertools
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from digitrec.training.recipes import REPORT, STUDY
+from digitrec.training.recipes import HOLD_OUT, REPORT, RISE, STUDY, learning_rate_at
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,8 @@ from digitrec.training.recipes import REPORT, STUDY
         ("learning_rate", float("nan")),
         ("learning_rate", float("inf")),
         ("seed", -1),
+        ("temperature", 0.0),
+        ("temperature", float("nan")),
     ],
 )
 def test_a_setting_out_of_range_names_itself(field: str, value: float) -> None:
@@ -37,3 +40,32 @@ def test_the_study_has_the_reports_figures() -> None:
         "figure 11": (128, 1e-5, 30),
     }
     assert len({recipe.name for recipe in (REPORT, *STUDY.values())}) == 5
+
+
+@pytest.mark.parametrize("field", ["schedule", "hold_out"])
+def test_an_unknown_choice_names_the_known_ones(field: str) -> None:
+    known = {"schedule": ("constant", "one-cycle"), "hold_out": HOLD_OUT}[field]
+    with pytest.raises(ValueError, match=f"{field} must be one of {', '.join(known)}"):
+        replace(REPORT, **{field: "other"})
+    for value in known:
+        assert getattr(replace(REPORT, **{field: value}), field) == value
+
+
+def test_a_constant_learning_rate_stays() -> None:
+    assert {learning_rate_at(REPORT, k / 10) for k in range(11)} == {0.0005}
+
+
+def test_one_cycle_rises_and_falls() -> None:
+    recipe = replace(REPORT, schedule="one-cycle", learning_rate=0.02)
+    assert learning_rate_at(recipe, 0) == pytest.approx(0.02 * 0.04)
+    assert learning_rate_at(recipe, RISE) == pytest.approx(0.02)
+    assert learning_rate_at(recipe, 1) == pytest.approx(0.02 * 0.01)
+    halfway = (1 + RISE) / 2
+    assert learning_rate_at(recipe, halfway) == pytest.approx(0.02 * (0.01 + 0.99 / 2))
+    rates = [learning_rate_at(recipe, k / 1000) for k in range(1001)]
+    top = round(RISE * 1000)
+    assert rates.index(max(rates)) == top
+    assert all(a < b for a, b in itertools.pairwise(rates[: top + 1]))
+    assert all(a > b for a, b in itertools.pairwise(rates[top:]))
+    # Without a jump.
+    assert max(abs(a - b) for a, b in itertools.pairwise(rates)) < 0.02 * 0.011

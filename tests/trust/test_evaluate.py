@@ -52,7 +52,9 @@ def by_hand() -> Measured:
         answers=answers,
         confidences=confidences,
         probabilities=probabilities,
+        digitness=np.full(10, np.nan, np.float32),
         scans=np.zeros((10, 28, 28), np.uint8),
+        doubted=0,
         blanks=1,
         errors=0,
     )
@@ -78,10 +80,78 @@ def test_calibration_error_and_likelihood(by_hand: Measured) -> None:
     assert "wrong among the most confident: 33.33 % of 90 %, 40.00 % of 95 %" in report(by_hand)
 
 
+def simulated(confidences: np.ndarray, right: np.ndarray) -> Measured:
+    """Scans read with these confidences, of which these were right."""
+    count = len(right)
+    return Measured(
+        name="simulated",
+        labels=np.where(right, 1, 2).astype(np.uint8),
+        answers=np.ones(count, np.int8),
+        confidences=confidences.astype(np.float32),
+        probabilities=np.zeros((count, 10), np.float32),
+        digitness=np.full(count, np.nan, np.float32),
+        scans=np.zeros((count, 28, 28), np.uint8),
+        doubted=0,
+        blanks=0,
+        errors=0,
+    )
+
+
+def by_chance(count: int, overconfident: float) -> Measured:
+    rng = np.random.default_rng(1)
+    confidences = rng.uniform(0.5, 1, count)
+    return simulated(confidences, rng.random(count) < confidences - overconfident)
+
+
+def test_the_calibration_errors_interval_holds_the_known_error() -> None:
+    low, high = by_chance(20_000, 0.1).ece_interval()
+    assert low < 0.1 < high
+    assert high - low < 0.03
+    fewer_low, fewer_high = by_chance(500, 0.1).ece_interval()
+    assert fewer_high - fewer_low > 3 * (high - low)
+
+
+def test_the_interval_of_a_perfect_calibration_is_near_0() -> None:
+    """Not at 0, as the estimate is never below it: the fewer scans, the further away."""
+    few, many = by_chance(500, 0), by_chance(20_000, 0)
+    assert many.ece_interval()[1] < 0.02 < few.ece_interval()[1] < 0.15
+    assert all(0 < some.ece_interval()[0] < some.ece_interval()[1] for some in (few, many))
+    assert many.ece_interval() == many.ece_interval()
+    low, high = many.scores()["ece_interval"]
+    assert f"(95 % of resamples: {low:.4f} to {high:.4f})" in report(many)
+
+
+def test_reliability_has_bins_of_equally_many() -> None:
+    measured = by_chance(1000, 0)
+    confidence, accuracy, low, high = measured.reliability(bins=4)
+    order = np.argsort(measured.confidences)
+    for k, some in enumerate(np.split(order, 4)):
+        assert confidence[k] == pytest.approx(measured.confidences[some].mean(), abs=1e-6)
+        assert accuracy[k] == (measured.labels[some] == 1).mean()
+    assert (low < accuracy).all()
+    assert (accuracy < high).all()
+    assert (np.diff(confidence) > 0).all()
+
+
+def test_reliability_has_wilsons_interval(by_hand: Measured) -> None:
+    right = np.arange(10) < 8
+    [[confidence], [accuracy], [low], [high]] = simulated(np.full(10, 0.9), right).reliability(1)
+    assert (confidence, accuracy) == (pytest.approx(0.9), 0.8)
+    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    [_, [accuracy], [low], [high]] = simulated(np.full(10, 0.9), np.full(10, True)).reliability(1)
+    assert (accuracy, high) == (1, pytest.approx(1))
+    assert low == pytest.approx(0.7225, abs=1e-4)
+    # The scan without a digit is in no bin; more bins than scans leave none empty.
+    assert by_hand.reliability(3)[1].tolist() == pytest.approx([1 / 3, 1 / 3, 1])
+    assert by_hand.reliability(20).shape == (4, 9)
+
+
 def test_a_set_without_any_digit_has_scores(engine: Engine) -> None:
     measured = measure(engine, LabelledSet("none", [b"text"], np.array([3], np.uint8)))
     scores = measured.scores()
     assert (scores["accuracy"], scores["nll"], scores["ece"], scores["error"]) == (0, None, None, 1)
+    assert scores["ece_interval"] is None
+    assert measured.reliability().shape == (4, 0)
     assert scores["error_at_coverage"] == {"0.9": 1.0, "0.95": 1.0, "0.99": 1.0}
     assert "NLL none nats, ECE none" in report(measured)
 
