@@ -34,6 +34,8 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
         float32 [N, 1, 28, 28], 0 to 1.
     """
     count, device = len(images), images.device
+    if not count:  # a worker's share of a run's last batch
+        return images
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.empty(count, device=device).uniform_(low, high, generator=generator)

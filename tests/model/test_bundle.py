@@ -132,7 +132,7 @@ def test_the_shipped_bundle_is_the_reports(mnist_test: tuple[np.ndarray, np.ndar
     assert card.recipe["name"] == "report"
     assert card.recipe["epochs"] == 30
     images, labels = mnist_test
-    right = Engine(load_bundle("small")).probabilities(images).argmax(1) == labels
+    right = Engine(load_bundle("small")).logits(images).argmax(1) == labels
     assert abs(right.mean() - card.scorecard["mnist:test"]["accuracy"]) < 0.0005
     assert 0.987 <= right.mean() <= 0.993
     weights = torch.load(ASSETS / "small" / "digit_recognition_model.pt", weights_only=True)

@@ -42,8 +42,8 @@ def centre(images: Tensor) -> Tensor:
     return torch.stack(sides, 1) / ink.sum((1, 2))[:, None]
 
 
-@settings(deadline=None)
-@given(st.integers(0, 9), st.integers(0, 2**32), st.sampled_from([0.0, 1.0, 0.5]))
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 9), st.integers(0, 2**32), st.sampled_from([0.0, 1.0, 0.5]))
 def test_any_batch_keeps_its_shape_and_range(count: int, seed: int, level: float) -> None:
     rng = np.random.default_rng(seed)
     images = torch.from_numpy((rng.random((count, 1, 28, 28)) < level).astype(np.float32))

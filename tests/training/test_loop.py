@@ -142,3 +142,11 @@ def test_a_resumed_augmented_run_is_the_uninterrupted_one(data: Labelled) -> Non
     for name, tensor in epoch(2, after_one).items():
         assert torch.equal(tensor, whole[name])
     assert any(not torch.equal(t, whole[name]) for name, t in epoch(1, after_one).items())
+
+
+def test_a_worker_whose_share_of_a_batch_is_empty_goes_on(data: Labelled) -> None:
+    """The last of the batches has 3 images: the fourth worker has none of them."""
+    recipe = replace(ROBUST, batch_size=50)
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    assert train_epoch(model, optimizer, data, recipe, 1, rank=3, world_size=4) > 0

@@ -142,7 +142,7 @@ def test_reliability_has_wilsons_interval(by_hand: Measured) -> None:
     assert (accuracy, high) == (1, pytest.approx(1))
     assert low == pytest.approx(0.7225, abs=1e-4)
     # The scan without a digit is in no bin; more bins than scans leave none empty.
-    assert by_hand.reliability(3)[1].tolist() == pytest.approx([1 / 3, 1 / 3, 1])
+    assert by_hand.reliability(3)[1].tolist() == pytest.approx([1 / 3, 2 / 3, 1])
     assert by_hand.reliability(20).shape == (4, 9)
 
 
