@@ -243,7 +243,7 @@ def _four_round(r: Generator) -> Strokes:
             (0.6, bowl),
             (right, bowl - r.uniform(0.05, 0.25)),
         ],
-        [(right + 0.02, r.uniform(-0.02, 0.1)), (right - r.uniform(-0.03, 0.15), 1)],
+        [(right + 0.02, r.uniform(-0.02, 0.4)), (right - r.uniform(-0.03, 0.15), 1)],
     ]
 
 

@@ -31,7 +31,7 @@ def any_hand(rng: Generator) -> Hand:
     """Draw a hand at random."""
     return Hand(
         height=rng.uniform(36, 100),
-        width=rng.uniform(0.4, 0.95),
+        width=rng.uniform(0.4, 1.15),
         pen=np.exp(rng.uniform(np.log(0.04), np.log(0.15))),
         slant=rng.normal(0.08, 0.18),
         turn=rng.normal(0, 0.07),

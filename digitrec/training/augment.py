@@ -45,9 +45,8 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     def amount(limit: float, low: float = -1) -> Tensor:
         return (strength * uniform(low * limit, limit)).view(-1, 1, 1, 1)
 
-    changed = F.grid_sample(
-        images, _places(recipe, strength, uniform, generator), align_corners=False
-    )
+    places = _places(recipe, strength, uniform, generator)
+    changed = F.grid_sample(images, places, align_corners=False)
     if recipe.stroke_width:
         changed = _pen(changed, amount(recipe.stroke_width))
     if recipe.blur:
@@ -73,7 +72,8 @@ def _places(
     count = len(strength)
     turn = strength * uniform(-1, 1) * math.radians(recipe.rotation)
     slant = strength * uniform(-1, 1) * recipe.shear
-    wide, high = (torch.exp(strength * uniform(-1, 1) * recipe.scale) for _ in "xy")
+    high = torch.exp(strength * uniform(-1, 1) * recipe.scale)
+    wide = high * torch.exp(strength * uniform(-1, 1) * recipe.aspect)
     cos, sin = torch.cos(turn), torch.sin(turn)
     rows = [
         torch.stack([cos * wide, (cos * slant - sin) * high], 1),

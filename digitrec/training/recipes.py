@@ -33,7 +33,8 @@ class Recipe:
     clean_share: float = 0.0  # share of the images that stay as they are
     rotation: float = 0.0  # degrees
     shear: float = 0.0  # pixels to the side for each upwards
-    scale: float = 0.0  # of width and of height: the logarithm of a factor
+    aspect: float = 0.0  # of the width alone: the logarithm of a factor
+    scale: float = 0.0  # of width and height together: the logarithm of a factor
     shift: float = 0.0  # pixels
     elastic: float = 0.0  # pixels, the deviation of a smooth field
     stroke_width: float = 0.0  # pixels by which strokes grow or shrink on each side
@@ -66,8 +67,8 @@ class Recipe:
 
 # The fields that say how far `augment` goes.
 AUGMENTATION = (
-    "rotation", "shear", "scale", "shift", "elastic", "stroke_width", "blur", "coarse", "contrast",
-    "noise",
+    "rotation", "shear", "aspect", "scale", "shift", "elastic", "stroke_width", "blur", "coarse",
+    "contrast", "noise",
 )  # fmt: skip
 
 # The share of a one-cycle schedule in which the learning rate rises.
@@ -107,16 +108,17 @@ ROBUST = Recipe(
     epochs=60,
     learning_rate=0.01,
     schedule="one-cycle",
-    weight_decay=0.05,
+    weight_decay=0.02,
     hold_out="calibration",
-    drawn=12_000,
-    junk=5_000,
+    drawn=8_000,
+    junk=4_000,
     clean_share=0.1,
     rotation=15,
-    shear=0.3,
-    scale=0.2,
-    shift=2,
-    elastic=1.4,
+    shear=0.2,
+    aspect=0.2,
+    scale=0.05,
+    shift=0.5,
+    elastic=1.0,
     stroke_width=0.6,
     blur=0.7,
     coarse=1.0,

@@ -38,8 +38,8 @@ from digitrec.training.recipes import AUGMENTATION, REPORT, ROBUST, Recipe
 EPOCHS, SEEDS = 8, (0, 1, 2)
 WRITERS = re.compile(r"writer0[1-4]_")
 OTHER_SEED = 2**31  # of drawn digits that no run was trained on
-AFFINE = ("rotation", "shear", "scale", "shift")
-PEN = ("stroke_width", "blur", "contrast", "noise")
+AFFINE = ("rotation", "shear", "aspect", "scale", "shift")
+PEN = ("stroke_width", "blur", "coarse", "contrast", "noise")
 
 
 def without(*fields: str) -> Recipe:
@@ -51,9 +51,9 @@ VARIANTS = {
     "the recipe": ROBUST,
     "without drawn digits": without("drawn"),
     "without junk": without("junk"),
-    "without rotation, shear, scale, shift": without(*AFFINE),
+    "without rotation, shear, aspect, scale, shift": without(*AFFINE),
     "without the elastic field": without("elastic"),
-    "without stroke width, blur, contrast, noise": without(*PEN),
+    "without stroke width, blur, coarse, contrast, noise": without(*PEN),
     "without any augmentation": without(*AUGMENTATION),
     "without weight decay": without("weight_decay"),
     "without one-cycle: constant 0.001": replace(ROBUST, schedule="constant", learning_rate=0.001),

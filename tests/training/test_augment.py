@@ -130,7 +130,7 @@ def test_scale_grows_and_shrinks_by_its_factor() -> None:
     square[..., 9:19, 9:19] = 1
     area = augmented(square, alone("scale", 0.2)).sum((1, 2, 3)) / 100
     assert np.exp(-0.4) - 0.02 <= area.min() < 0.85
-    assert 1.15 < area.max() <= np.exp(0.4) + 0.02
+    assert 1.15 < area.max() <= np.exp(0.4) + 0.05
 
 
 def test_a_rotation_turns_no_further_than_it_may() -> None:
