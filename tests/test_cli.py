@@ -141,7 +141,7 @@ def test_export_classify_evaluate(tmp_path: Path) -> None:
     looked = subprocess.run(
         look.replace("python", sys.executable, 1), shell=True, capture_output=True, text=True
     )
-    assert "[200 rows x 8 columns]" in looked.stdout, looked.stderr
+    assert "[200 rows x 9 columns]" in looked.stdout, looked.stderr
     again = run("classify", scans, "--out", result)
     assert again.returncode == 0
     assert f"{result} is complete already" in again.stdout

@@ -80,8 +80,8 @@ def train(settings: TrainSettings) -> Trained:
         InputError: the data, the run folder or the device can't be used; nothing was started.
         RunError: the training failed, and failed again on every retry.
     """
-    name, measuring = measuring_set(settings.recipe, settings.data)
     parts = training_parts(settings.recipe, settings.data)
+    name, measuring = measuring_set(settings.recipe, settings.data)
     with (
         open_run_folder(settings.out, settings.recipe, resume=settings.resume) as folder,
         ray_session(),

@@ -48,12 +48,14 @@ def test_a_run_folder_is_complete(finished: tuple[Path, Trained]) -> None:
         "bundle", "checkpoints", "log.jsonl", "plots", "recipe.json", "tensorboard", "train.log",
     }  # fmt: skip
     plots = {path.name for path in (out / "plots").iterdir()}
-    assert plots == {"loss.png", "accuracy.png", "samples.png", "predictions.png"}
+    assert plots == {
+        "loss.png", "accuracy.png", "samples-mnist-train.png", "predictions.png", "reliability.png",
+    }  # fmt: skip
     epochs = [path.name for path in sorted((out / "checkpoints").glob("epoch-*"))]
     assert epochs == ["epoch-0001", "epoch-0002"]
     assert "epoch 2/2" in (out / "train.log").read_text()
     card = load_bundle(out).card
-    assert card.id == trained.bundle_id
+    assert card.id == trained.card.id
     assert card.recipe == json.loads((out / "recipe.json").read_text())
     assert card.data["mnist:train"]["images"] == 60_000
     weights = torch.load(out / "bundle/digit_recognition_model.pt", weights_only=True)
@@ -108,10 +110,10 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
     second = train(TrainSettings(recipe=recipe, out=halves, resume=True))
     assert first.records[0].test_loss == whole.records[0].test_loss
     assert [r.test_loss for r in second.records] == [r.test_loss for r in whole.records]
-    assert second.bundle_id == whole.bundle_id != first.bundle_id
+    assert second.card.id == whole.card.id != first.card.id
     assert [record.epoch for record in read_records(Path(halves) / "log.jsonl")] == [1, 2, 3]
     # Once more: there is nothing left to train, and nothing changes.
-    assert train(TrainSettings(recipe=recipe, out=halves, resume=True)).bundle_id == whole.bundle_id
+    assert train(TrainSettings(recipe=recipe, out=halves, resume=True)).card.id == whole.card.id
 
 
 def test_more_workers_or_gpus_than_there_are(tmp_path: Path) -> None:
@@ -149,7 +151,7 @@ def test_the_run_folder_may_be_behind_a_uri(s3_server: str, tmp_path: Path) -> N
     } <= names
     assert any(name.startswith("runs/first/tensorboard/events") for name in names)
     fs.copy_files("runs/first/bundle", str(tmp_path), source_filesystem=store)
-    assert load_bundle(tmp_path).card.id == first.bundle_id
+    assert load_bundle(tmp_path).card.id == first.card.id
     with pytest.raises(InputError, match="holds a run already"):
         train(TrainSettings(recipe=recipe, out=uri))
     second = train(TrainSettings(recipe=replace(recipe, epochs=2), out=uri, resume=True))
