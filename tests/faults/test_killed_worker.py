@@ -54,5 +54,5 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_as_it_would_have(
     assert read_records(tmp_path / "killed" / "log.jsonl") == survived.records
     if workers == 1:
         undisturbed = train(replace(settings, out=str(tmp_path / "undisturbed")))
-        assert survived.bundle_id == undisturbed.bundle_id
+        assert survived.card.id == undisturbed.card.id
     assert survived.records[-1].test_accuracy > 0.9
