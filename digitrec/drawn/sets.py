@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from digitrec.drawn.digits import DIGITS, Strokes
 from digitrec.drawn.junk import JUNK
 from digitrec.drawn.pen import any_hand, write
-from digitrec.errors import InputError
-from digitrec.files import replacing
+from digitrec.files import check_is_free, replacing
+from digitrec.scans.labelled import png
 from digitrec.scans.normalize import normalize
 
 Scan = NDArray[np.uint8]
@@ -46,10 +45,10 @@ def draw_digits(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.ui
     return _normalized([draw_digit(int(label), rng) for label in labels]), labels
 
 
-def draw_junk(count: int, seed: int, kind: str | None = None) -> NDArray[np.uint8]:
+def draw_junk(count: int, seed: int) -> NDArray[np.uint8]:
     """Draw what is no digit as the normaliser sees it: uint8 [N, 28, 28]."""
     rng = np.random.default_rng([seed, 1])
-    return _normalized([draw_junk_scan(rng, kind) for _ in range(count)])
+    return _normalized([draw_junk_scan(rng) for _ in range(count)])
 
 
 def _normalized(scans: Sequence[Scan]) -> NDArray[np.uint8]:
@@ -75,8 +74,7 @@ def write_drawn(
     Raises:
         InputError: `out` holds something already.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} holds something already: choose another --out")
+    check_is_free(out)
     digits, others = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
     for k in range(count):
         _save(draw_digit(k % 10, digits), out / str(k % 10) / f"{k:05d}.png")
@@ -87,6 +85,5 @@ def write_drawn(
 
 
 def _save(scan: Scan, path: Path) -> None:
-    _, png = cv2.imencode(".png", scan)
     with replacing(path) as temporary:
-        temporary.write_bytes(png.tobytes())
+        temporary.write_bytes(png(scan))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from digitrec.errors import InputError
+from digitrec.files import check_is_free
 from digitrec.scans import mnist
 from digitrec.scans.corruptions import CORRUPTIONS, CorruptedImages, Corruption
 from digitrec.scans.inputs import list_inputs
@@ -161,8 +162,7 @@ def export_mnist(split: mnist.Split, out: Path, data: Path | None = None) -> int
         InputError: `out` holds something already.
         MnistError: MNIST can't be had.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} holds something already: choose another --out")
+    check_is_free(out)
     images, labels = mnist.load(split, data)
     for digit in DIGITS:
         (out / digit).mkdir(parents=True, exist_ok=True)
