@@ -184,6 +184,17 @@ def write_scorecard(folder: Path, scorecard: Mapping[str, Any]) -> None:
     write_json(folder / CARD, {**asdict(_read_card(folder)), "scorecard": dict(scorecard)})
 
 
+def write_calibration(folder: Path, calibration: Calibration) -> None:
+    """Put a calibration into the bundle's card, and what follows from it."""
+    card = _read_card(folder)
+    calibrated = {
+        **asdict(card),
+        **asdict(calibration),
+        "calibration_id": _calibration_id(card.id, calibration, card.policies),
+    }
+    write_json(folder / CARD, calibrated)
+
+
 def describe_data(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, Any]:
     """Describe a labelled set for the card: how many images, and a SHA-256 of their content."""
     digest = hashlib.sha256(images.tobytes())

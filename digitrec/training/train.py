@@ -24,6 +24,7 @@ from digitrec.model.bundle import (
     Card,
     load_bundle,
     save_bundle,
+    write_calibration,
     write_scorecard,
 )
 from digitrec.model.engine import Engine
@@ -192,12 +193,12 @@ def _save(
 ) -> None:
     """Write the bundle: calibrated on the validation part, or as the recipe says."""
     calibration = Calibration(recipe.temperature, recipe.min_digitness)
-    data = described(parts)
+    save_bundle(
+        folder, weights, recipe=asdict(recipe), data=described(parts), calibration=calibration
+    )
     if recipe.hold_out == "validation":
-        save_bundle(folder, weights, recipe=asdict(recipe), data=data)
-        engine = Engine(load_bundle(folder))
-        calibration = calibrate(engine.logits(measuring[0]), measuring[1], junk=recipe.junk > 0)
-    save_bundle(folder, weights, recipe=asdict(recipe), data=data, calibration=calibration)
+        logits = Engine(load_bundle(folder)).logits(measuring[0])
+        write_calibration(folder, calibrate(logits, measuring[1], junk=recipe.junk > 0))
 
 
 def _measure(settings: TrainSettings, folder: Path, name: str) -> tuple[Bundle, Measured]:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from digitrec.model.bundle import (
     is_bundle,
     load_bundle,
     save_bundle,
+    write_calibration,
     write_scorecard,
 )
 from digitrec.model.engine import Engine, digitness, softmax
@@ -98,6 +100,27 @@ def test_a_calibration_is_in_the_card_and_used(
     assert answers.digitness is not None
     np.testing.assert_allclose(answers.digitness, digitness(logits), atol=1e-6)
     assert Engine(plain).answers(scans).digitness is None
+
+
+def test_a_bundle_calibrated_later_is_as_one_saved_so(
+    trained: DigitNet, saved: Path, tmp_path: Path
+) -> None:
+    calibration = Calibration(1.5, 0.8)
+    at_once = tmp_path / "at-once"
+    save_bundle(
+        at_once,
+        trained.state_dict(),
+        recipe={"name": "x"},
+        data={"mnist:train": {}},
+        calibration=calibration,
+    )
+    later = tmp_path / "later"
+    shutil.copytree(saved, later)
+    write_scorecard(later, {})
+    write_calibration(later, calibration)
+    assert replace(load_bundle(later).card, files={}) == replace(
+        load_bundle(at_once).card, files={}
+    )
 
 
 def test_a_run_folder_stands_for_its_bundle(saved: Path) -> None:
