@@ -22,13 +22,16 @@ COARSE = (8, 17)  # pixels of 28: the fewest, and one more than the most
 BLUR = (0.0545, 0.2442, 0.4026, 0.2442, 0.0545)  # a Gaussian of 1 pixel
 
 
-def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+def augment(
+    images: Tensor, recipe: Recipe, generator: torch.Generator, strengths: Tensor
+) -> Tensor:
     """Change each image at random, as far as its own random strength and the recipe say.
 
     Args:
         images: float32 [N, 1, 28, 28], 0 (paper) to 1 (full ink).
         recipe: how far each change may go; `clean_share` of the images stay as they are.
         generator: on the images' device.
+        strengths: float32 [N], 0 to 1: how much of it each image gets at most.
 
     Returns:
         float32 [N, 1, 28, 28], 0 to 1.
@@ -40,7 +43,7 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     def uniform(low: float, high: float) -> Tensor:
         return torch.empty(count, device=device).uniform_(low, high, generator=generator)
 
-    strength = torch.where(uniform(0, 1) < recipe.clean_share, 0.0, uniform(WEAKEST, 1))
+    strength = torch.where(uniform(0, 1) < recipe.clean_share, 0.0, uniform(WEAKEST, 1)) * strengths
 
     def amount(limit: float, low: float = -1) -> Tensor:
         return (strength * uniform(low * limit, limit)).view(-1, 1, 1, 1)

@@ -46,6 +46,13 @@ def joined(parts: dict[str, Arrays]) -> Arrays:
     return np.concatenate(images), np.concatenate(labels)
 
 
+def strengths(parts: dict[str, Arrays], recipe: Recipe) -> NDArray[np.float32]:
+    """Give how much of the recipe's augmentation each of the joined images gets: float32 [N]."""
+    limits = [1 if name.startswith("mnist:") else recipe.drawn_strength for name in parts]
+    counts = [len(labels) for _, labels in parts.values()]
+    return np.repeat(np.array(limits, np.float32), counts)
+
+
 def described(parts: dict[str, Arrays]) -> dict[str, Any]:
     """Describe the parts for the bundle's card."""
     return {name: describe_data(*part) for name, part in parts.items()}

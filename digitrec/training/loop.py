@@ -18,21 +18,32 @@ EVALUATION_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Images uint8 [N, 28, 28] and labels int64 [N] on one device; label 10 is no digit."""
+    """Images uint8 [N, 28, 28] and labels int64 [N] on one device; label 10 is no digit.
+
+    `strengths`, float32 [N], say how much of a recipe's augmentation each image gets.
+    """
 
     images: Tensor
     labels: Tensor
+    strengths: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
 def labelled(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8], device: torch.device
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    device: torch.device,
+    strengths: NDArray[np.float32] | None = None,
 ) -> Labelled:
     """Put images uint8 [N, 28, 28] and labels uint8 [N] on `device` (copied: torch may write)."""
+    if strengths is None:
+        strengths = np.ones(len(labels), np.float32)
     return Labelled(
-        torch.tensor(images, device=device), torch.tensor(labels, device=device).to(torch.int64)
+        torch.tensor(images, device=device),
+        torch.tensor(labels, device=device).to(torch.int64),
+        torch.tensor(strengths, device=device),
     )
 
 
@@ -81,7 +92,7 @@ def train_epoch(
         mine = batch[rank::world_size]
         images = unit(data.images[mine])
         if recipe.augments:
-            images = augment(images, recipe, generator)
+            images = augment(images, recipe, generator, data.strengths[mine])
         loss = loss_of(network(standardize(images)), data.labels[mine], junk=recipe.junk > 0)
         for group in optimizer.param_groups:
             progress = (epoch - 1 + number / len(batches)) / recipe.epochs

@@ -31,6 +31,7 @@ class Recipe:
     junk: int = 0  # drawn scans that show no digit
     # How far `augment` goes: each image by a random share of these.
     clean_share: float = 0.0  # share of the images that stay as they are
+    drawn_strength: float = 1.0  # of it all, on what is drawn: it varies of itself
     rotation: float = 0.0  # degrees
     shear: float = 0.0  # pixels to the side for each upwards
     aspect: float = 0.0  # of the width alone: the logarithm of a factor

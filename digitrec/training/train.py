@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import ray.train
 import ray.train.torch
+from numpy.typing import NDArray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from torch import Tensor
 
@@ -30,7 +32,14 @@ from digitrec.model.bundle import (
 from digitrec.model.engine import Engine
 from digitrec.ray_session import ray_session
 from digitrec.scans.labelled import load_labelled
-from digitrec.training.data import Arrays, described, joined, measuring_set, training_parts
+from digitrec.training.data import (
+    Arrays,
+    described,
+    joined,
+    measuring_set,
+    strengths,
+    training_parts,
+)
 from digitrec.training.epoch_log import (
     EpochRecord,
     EpochWriter,
@@ -90,7 +99,8 @@ def train(settings: TrainSettings) -> Trained:
         use_gpu = _use_gpu(settings.device, settings.workers)
         folder.begin(settings.recipe)
         with _text_log(folder.local / TEXT_LOG):
-            state = _fit(settings, folder, (joined(parts), measuring), use_gpu=use_gpu)
+            data = joined(parts), measuring, strengths(parts, settings.recipe)
+            state = _fit(settings, folder, data, use_gpu=use_gpu)
             records = [EpochRecord(**record) for record in state["records"]]
             write_records(folder.local / LOG, records)
             _save(settings.recipe, folder.local / BUNDLE, state["network"], parts, measuring)
@@ -101,7 +111,11 @@ def train(settings: TrainSettings) -> Trained:
 
 
 def _fit(
-    settings: TrainSettings, folder: RunFolder, data: tuple[Arrays, Arrays], *, use_gpu: bool
+    settings: TrainSettings,
+    folder: RunFolder,
+    data: tuple[Arrays, Arrays, NDArray[np.float32]],
+    *,
+    use_gpu: bool,
 ) -> Any:
     """Run Ray Train; give the state that the last epoch's checkpoint holds."""
     recipe = settings.recipe

@@ -9,10 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import ray.train
 import ray.train.torch
 import torch
+from numpy.typing import NDArray
 from ray.train import Checkpoint
 from torch import Tensor, nn
 
@@ -29,7 +31,8 @@ def train_worker(config: dict[str, Any]) -> None:
 
     Args:
         config: `recipe` (a Recipe) and `data`, an object reference to what is trained on and to
-            what every epoch is measured on, each images uint8 [N, 28, 28] and labels uint8 [N].
+            what every epoch is measured on, each images uint8 [N, 28, 28] and labels uint8 [N],
+            and to how much of the augmentation what is trained on gets, float32 [N].
     """
     recipe: Recipe = config["recipe"]
     context = ray.train.get_context()
@@ -37,8 +40,8 @@ def train_worker(config: dict[str, Any]) -> None:
     device = ray.train.torch.get_device()
     # Workers share a machine's cores: a second thread each would make all of them slower.
     torch.set_num_threads(1)
-    arrays: tuple[Arrays, Arrays] = ray.get(config["data"])
-    training, test = (labelled(*split, device) for split in arrays)
+    arrays: tuple[Arrays, Arrays, NDArray[np.float32]] = ray.get(config["data"])
+    training, test = labelled(*arrays[0], device, arrays[2]), labelled(*arrays[1], device)
     network, optimizer = begin(recipe, device)
     records = _restore(network, optimizer)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network

@@ -31,7 +31,7 @@ from digitrec.model.network import DigitNet, scale
 from digitrec.scans.decode import decode
 from digitrec.scans.labelled import load_labelled
 from digitrec.scans.normalize import normalize
-from digitrec.training.data import Arrays, joined, measuring_set, training_parts
+from digitrec.training.data import Arrays, joined, measuring_set, strengths, training_parts
 from digitrec.training.loop import begin, labelled, train_epoch
 from digitrec.training.recipes import AUGMENTATION, REPORT, ROBUST, Recipe
 
@@ -65,7 +65,8 @@ def train(recipe: Recipe) -> DigitNet:
     """Train a recipe in this process, without Ray."""
     torch.set_num_threads(1)
     cpu = torch.device("cpu")
-    data = labelled(*joined(training_parts(recipe, None)), cpu)
+    parts = training_parts(recipe, None)
+    data = labelled(*joined(parts), cpu, strengths(parts, recipe))
     network, optimizer = begin(recipe, cpu)
     for epoch in range(1, recipe.epochs + 1):
         train_epoch(network, optimizer, data, recipe, epoch)

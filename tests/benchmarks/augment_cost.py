@@ -28,13 +28,13 @@ def main() -> None:
     torch.set_num_threads(1)
     images, labels = (torch.tensor(part) for part in mnist.load("train"))
     network, optimizer = begin(ROBUST, torch.device("cpu"))
-    generator = torch.Generator().manual_seed(0)
+    generator, full = torch.Generator().manual_seed(0), torch.ones(ROBUST.batch_size)
 
     def step(start: int, *, augmented: bool) -> None:
         chosen = slice(start, start + ROBUST.batch_size)
         batch = unit(images[chosen])
         if augmented:
-            batch = augment(batch, ROBUST, generator)
+            batch = augment(batch, ROBUST, generator, full)
         optimizer.zero_grad(set_to_none=True)
         logits = network(standardize(batch))
         loss_of(logits, labels[chosen].long(), junk=True).backward()

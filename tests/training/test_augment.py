@@ -28,7 +28,8 @@ def alone(field: str, value: float) -> Recipe:
 
 def augmented(images: Tensor, recipe: Recipe, seed: int = 0) -> Tensor:
     before = images.clone()
-    changed = augment(images, recipe, torch.Generator().manual_seed(seed))
+    full = torch.ones(len(images))
+    changed = augment(images, recipe, torch.Generator().manual_seed(seed), full)
     assert torch.equal(images, before)
     assert changed.shape == images.shape
     assert changed.dtype == torch.float32
@@ -64,6 +65,15 @@ def test_the_clean_share_is_kept(digits: Tensor) -> None:
     assert kept.float().mean() == pytest.approx(0.3, abs=0.05)
     changed = augmented(many, replace(ROBUST, clean_share=0)) - many
     assert (changed.abs().amax((1, 2, 3)) > 1e-4).all()
+
+
+def test_an_images_own_strength_bounds_its_changes(digits: Tensor) -> None:
+    recipe = replace(ROBUST, clean_share=0)
+    many, strengths = digits.repeat(10, 1, 1, 1), torch.linspace(0, 1, 400)
+    changed = augment(many, recipe, torch.Generator().manual_seed(0), strengths)
+    apart = (changed - many).abs().mean((1, 2, 3))
+    assert apart[0] < 1e-4
+    assert 2 * apart[1:101].mean() < apart[300:].mean()
 
 
 def test_a_generators_seed_gives_its_batch_again(digits: Tensor) -> None:

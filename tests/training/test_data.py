@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from digitrec.scans.labelled import calibration_indices, validation_indices
-from digitrec.training.data import NOT_A_DIGIT, described, joined, measuring_set, training_parts
+from digitrec.training.data import (
+    NOT_A_DIGIT,
+    described,
+    joined,
+    measuring_set,
+    strengths,
+    training_parts,
+)
 from digitrec.training.recipes import REPORT
 
 Mnist = tuple[np.ndarray, np.ndarray]
@@ -50,6 +57,9 @@ def test_drawn_digits_and_junk_are_parts_of_their_own(mnist_train: Mnist) -> Non
     assert labels.dtype == np.uint8
     assert np.array_equal(images[-12:], parts["junk"][0])
     assert np.array_equal(labels[:60_000], mnist_train[1])
+    limits = strengths(parts, replace(recipe, drawn_strength=0.25))
+    assert limits.dtype == np.float32
+    assert limits.tolist() == [1.0] * 60_000 + [0.25] * 42
     # The card tells another seed's drawn digits from these.
     card = described(parts)
     other = described(training_parts(replace(recipe, seed=4), None))

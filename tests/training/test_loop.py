@@ -7,7 +7,7 @@ from torch import nn
 
 from digitrec.model.network import DigitNet
 from digitrec.training.loop import Labelled, epoch_order, evaluate, labelled, loss_of, train_epoch
-from digitrec.training.recipes import REPORT, ROBUST
+from digitrec.training.recipes import REPORT, ROBUST, Recipe
 
 CPU = torch.device("cpu")
 RANDOM = np.random.default_rng(0)
@@ -102,7 +102,7 @@ def test_junk_is_an_eleventh_class_of_logit_0() -> None:
 
 
 def test_an_augmented_epoch_comes_again_and_is_like_no_other(data: Labelled) -> None:
-    with_junk = Labelled(data.images, torch.arange(103) % 11)
+    with_junk = replace(data, labels=torch.arange(103) % 11)
     # Even where the shuffle does not matter, as there is one batch.
     recipe = replace(ROBUST, batch_size=103, seed=4)
 
@@ -122,6 +122,20 @@ def test_an_augmented_epoch_comes_again_and_is_like_no_other(data: Labelled) -> 
     train_epoch(model, keeper, with_junk, plain, 1)
     for other in (gradient(2), gradient(1, seed=5), keeper.gradients[0]):
         assert (other - first).norm() > 0.01 * first.norm()
+
+
+def test_what_has_no_strength_is_not_augmented(data: Labelled) -> None:
+    def loss(strength: float, recipe: Recipe) -> float:
+        some = replace(data, strengths=torch.full((103,), strength))
+        model = network()
+        return train_epoch(
+            model, torch.optim.SGD(model.parameters(), lr=0.0), some, recipe, 1
+        ).item()
+
+    plain = loss(1, REPORT)
+    augmented = replace(ROBUST, batch_size=REPORT.batch_size, junk=0)
+    assert loss(0, augmented) == pytest.approx(plain, rel=1e-3)
+    assert loss(1, augmented) != pytest.approx(plain, rel=1e-3)
 
 
 def test_a_resumed_augmented_run_is_the_uninterrupted_one(data: Labelled) -> None:
