@@ -28,8 +28,9 @@ def augment(
     """Change each image at random, as far as its own random strength and the recipe say.
 
     Args:
-        images: float32 [N, 1, 28, 28], 0 (paper) to 1 (full ink).
-        recipe: how far each change may go; `clean_share` of the images stay as they are.
+        images: float32 [N, 1, 28, 28], 0 (paper) to 1 (full ink), in random order.
+        recipe: how far each change may go; `clean_share` of the images stay as they are,
+            and pen and scanner change the first `pen_share` of them.
         generator: on the images' device.
         strengths: float32 [N], 0 to 1: how much of it each image gets at most.
 
@@ -44,25 +45,35 @@ def augment(
         return torch.empty(count, device=device).uniform_(low, high, generator=generator)
 
     strength = torch.where(uniform(0, 1) < recipe.clean_share, 0.0, uniform(WEAKEST, 1)) * strengths
-
-    def amount(limit: float, low: float = -1) -> Tensor:
-        return (strength * uniform(low * limit, limit)).view(-1, 1, 1, 1)
-
     places = _places(recipe, strength, uniform, generator)
     changed = F.grid_sample(images, places, align_corners=False)
+    some = slice(0, round(recipe.pen_share * count))  # of a shuffled batch, as good as any
+    changed[some] = _pen_and_scanner(changed[some], recipe, strength[some], generator)
+    return changed
+
+
+def _pen_and_scanner(
+    images: Tensor, recipe: Recipe, strength: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Change stroke width, sharpness, resolution, contrast and grain: float32 [N, 1, 28, 28]."""
+
+    def amount(limit: float, low: float = -1) -> Tensor:
+        shares = torch.empty_like(strength).uniform_(low * limit, limit, generator=generator)
+        return (strength * shares).view(-1, 1, 1, 1)
+
     if recipe.stroke_width:
-        changed = _pen(changed, amount(recipe.stroke_width))
+        images = _stroke_width(images, amount(recipe.stroke_width))
     if recipe.blur:
-        changed = changed.lerp(_blurred(changed), amount(recipe.blur, 0))
+        images = images.lerp(_blurred(images), amount(recipe.blur, 0))
     if recipe.coarse:
-        changed = changed.lerp(_coarse(changed, generator), amount(recipe.coarse, 0))
+        images = images.lerp(_coarse(images, generator), amount(recipe.coarse, 0))
     if recipe.contrast:
-        changed = changed + amount(recipe.contrast) * changed * (1 - changed)
-        changed = changed * (1 + amount(recipe.contrast / 2))
+        images = images + amount(recipe.contrast) * images * (1 - images)
+        images = images * (1 + amount(recipe.contrast / 2))
     if recipe.noise:
-        grain = torch.empty_like(changed).normal_(generator=generator)
-        changed = changed + amount(recipe.noise, 0) * grain
-    return changed.clamp_(0, 1)
+        grain = torch.empty_like(images).normal_(generator=generator)
+        images = images + amount(recipe.noise, 0) * grain
+    return images.clamp(0, 1)
 
 
 def _places(
@@ -102,7 +113,7 @@ def _basis(device: torch.device) -> Tensor:
     return (bumps / bumps.square().sum(0).sqrt()).to(device)
 
 
-def _pen(images: Tensor, amount: Tensor) -> Tensor:
+def _stroke_width(images: Tensor, amount: Tensor) -> Tensor:
     """Thicken (above 0) or thin strokes by up to a pixel on each side: amount [N, 1, 1, 1]."""
     padded = F.pad(images, (1, 1, 1, 1))
     middle = padded[..., 1:-1, :]

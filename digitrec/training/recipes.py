@@ -38,6 +38,7 @@ class Recipe:
     scale: float = 0.0  # of width and height together: the logarithm of a factor
     shift: float = 0.0  # pixels
     elastic: float = 0.0  # pixels, the deviation of a smooth field
+    pen_share: float = 1.0  # share of the images whose pen and scanner change too, as follows
     stroke_width: float = 0.0  # pixels by which strokes grow or shrink on each side
     blur: float = 0.0  # how much of a blurred image is mixed in, 0 to 1
     coarse: float = 0.0  # how much of the image as few, large pixels show it is mixed in, 0 to 1

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from digitrec.drawn.sets import draw_digits
 from digitrec.model.network import unit
-from digitrec.training.augment import _basis, _pen, _places, augment
+from digitrec.training.augment import _basis, _places, _stroke_width, augment
 from digitrec.training.recipes import AUGMENTATION, REPORT, ROBUST, Recipe
 
 CPU = torch.device("cpu")
@@ -105,7 +105,7 @@ def test_a_pen_grows_and_shrinks_by_a_pixel_on_each_side() -> None:
     bar[..., 8:20, 12:16] = 1
 
     def drawn(amount: float) -> Tensor:
-        return _pen(bar, torch.full((1, 1, 1, 1), amount))
+        return _stroke_width(bar, torch.full((1, 1, 1, 1), amount))
 
     assert torch.equal(drawn(0), bar)
     assert drawn(1).sum() == 14 * 6
