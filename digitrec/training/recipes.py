@@ -24,6 +24,7 @@ class Recipe:
     learning_rate: float  # Adam's step size; of a schedule, the highest
     seed: int = 0  # of the first weights, of every epoch's shuffle and of all that is random
     schedule: str = "constant"  # or one-cycle: see `learning_rate_at`
+    batch_norm: bool = False  # while it is trained: folded into the convolutions afterwards
     weight_decay: float = 0.0  # apart from the gradient, as in AdamW
     # What it is trained on: MNIST's training images, and what is drawn beside them.
     hold_out: str = "nothing"  # see HOLD_OUT; "validation" leaves the calibration part out too
@@ -107,23 +108,26 @@ STUDY = {
 ROBUST = Recipe(
     name="robust",
     batch_size=128,
-    epochs=60,
+    epochs=40,
     learning_rate=0.01,
     schedule="one-cycle",
+    batch_norm=True,
     weight_decay=0.02,
     hold_out="calibration",
     drawn=8_000,
     junk=4_000,
     clean_share=0.1,
+    drawn_strength=0.4,
     rotation=15,
     shear=0.2,
-    aspect=0.2,
-    scale=0.05,
-    shift=0.5,
+    aspect=0.12,
+    scale=0.12,
+    shift=1.5,
     elastic=1.0,
+    pen_share=0.3,
     stroke_width=0.6,
     blur=0.7,
-    coarse=1.0,
+    coarse=0.5,
     contrast=0.6,
     noise=0.05,
 )

@@ -30,6 +30,7 @@ from digitrec.model.bundle import (
     write_scorecard,
 )
 from digitrec.model.engine import Engine
+from digitrec.model.network import DigitNet, folded
 from digitrec.ray_session import ray_session
 from digitrec.scans.labelled import load_labelled
 from digitrec.training.data import (
@@ -103,7 +104,8 @@ def train(settings: TrainSettings) -> Trained:
             state = _fit(settings, folder, data, use_gpu=use_gpu)
             records = [EpochRecord(**record) for record in state["records"]]
             write_records(folder.local / LOG, records)
-            _save(settings.recipe, folder.local / BUNDLE, state["network"], parts, measuring)
+            weights = _weights(settings.recipe, state["network"])
+            _save(settings.recipe, folder.local / BUNDLE, weights, parts, measuring)
             bundle, measured = _measure(settings, folder.local / BUNDLE, name)
             _draw(records, parts, measured, folder.local / "plots")
         folder.publish()
@@ -196,6 +198,13 @@ def _use_gpu(device: str, workers: int) -> bool:
             f"--workers {workers} needs as many CPUs: this machine has {resources['CPU']:.0f}"
         )
     return use_gpu
+
+
+def _weights(recipe: Recipe, trained: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give the weights that a bundle has of those that a checkpoint has."""
+    network = DigitNet(batch_norm=recipe.batch_norm)
+    network.load_state_dict(trained)
+    return folded(network).state_dict()
 
 
 def _save(

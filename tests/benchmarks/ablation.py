@@ -27,7 +27,7 @@ from digitrec.drawn.printed import plotted
 from digitrec.drawn.sets import draw_digits
 from digitrec.files import write_json
 from digitrec.model.engine import digitness, softmax
-from digitrec.model.network import DigitNet, scale
+from digitrec.model.network import DigitNet, folded, scale
 from digitrec.scans.decode import decode
 from digitrec.scans.labelled import load_labelled
 from digitrec.scans.normalize import normalize
@@ -55,6 +55,7 @@ VARIANTS = {
     "without the elastic field": without("elastic"),
     "without stroke width, blur, coarse, contrast, noise": without(*PEN),
     "without any augmentation": without(*AUGMENTATION),
+    "without batch normalisation": without("batch_norm"),
     "without weight decay": without("weight_decay"),
     "without one-cycle: constant 0.001": replace(ROBUST, schedule="constant", learning_rate=0.001),
     "the report's recipe": REPORT,
@@ -70,7 +71,7 @@ def train(recipe: Recipe) -> DigitNet:
     network, optimizer = begin(recipe, cpu)
     for epoch in range(1, recipe.epochs + 1):
         train_epoch(network, optimizer, data, recipe, epoch)
-    return network.eval()
+    return folded(network)
 
 
 def four_writers() -> Arrays | None:

@@ -1,12 +1,14 @@
 import torch
 
-from digitrec.model.network import MNIST_MEAN, MNIST_STD, DigitNet, ScanNet, scale
+from digitrec.model.network import MNIST_MEAN, MNIST_STD, DigitNet, ScanNet, folded, scale
 
 
 def test_it_is_the_reports_network_layer_by_layer() -> None:
     network = DigitNet()
-    counts = [sum(p.numel() for p in layer.parameters()) for layer in network.children()]
-    assert counts == [260, 5020, 3210]
+    counts = {
+        name: sum(p.numel() for p in layer.parameters()) for name, layer in network.named_children()
+    }
+    assert counts == {"conv1": 260, "norm1": 0, "conv2": 5020, "norm2": 0, "linear": 3210}
     assert sum(p.numel() for p in network.parameters()) == 8490
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     assert shapes == {
@@ -21,7 +23,7 @@ def test_it_is_the_reports_network_layer_by_layer() -> None:
 
 def test_shapes_on_the_way() -> None:
     network, seen = DigitNet(), []
-    for layer in network.children():
+    for layer in (network.conv1, network.conv2, network.linear):
         layer.register_forward_hook(lambda _, args, out: seen.append((args[0].shape, out.shape)))
     logits = network(torch.zeros(3, 1, 28, 28))
     assert [tuple(shape) for pair in seen for shape in pair] == [
@@ -33,6 +35,21 @@ def test_shapes_on_the_way() -> None:
         (3, 10),
     ]
     assert logits.shape == (3, 10)
+
+
+def test_folded_it_says_the_same_without_batch_normalisation() -> None:
+    torch.manual_seed(3)
+    network, scaled = DigitNet(batch_norm=True), torch.randn(64, 1, 28, 28)
+    for norm in (network.norm1, network.norm2):
+        torch.nn.init.normal_(norm.weight)
+        torch.nn.init.normal_(norm.bias)
+    assert not torch.allclose(network(scaled), network.eval()(scaled), atol=0.1)
+    plain = folded(network)
+    assert sum(p.numel() for p in plain.parameters()) == 8490
+    assert list(plain.state_dict()) == list(DigitNet().state_dict())
+    torch.testing.assert_close(plain(scaled), network(scaled), atol=1e-4, rtol=1e-4)
+    without = DigitNet().eval()
+    torch.testing.assert_close(folded(without)(scaled), without(scaled))
 
 
 def test_scaling_is_mnists_mean_and_deviation() -> None:
