@@ -1,4 +1,5 @@
-# make demo   sets everything up, trains a short run and classifies a folder of 10,000 scans
+# make demo   sets everything up, trains a short run, classifies a folder of 10,000 scans with the
+#             shipped bundle, and measures both
 # make test   sets everything up and runs the whole suite
 
 PYTHON ?= python3
@@ -14,13 +15,15 @@ demo: $(VENV)/.installed-train
 	$(BIN)/digitrec train --epochs $(EPOCHS) --out demo/run
 	@echo "--- MNIST's 10,000 test images as a folder of PNGs"
 	$(BIN)/digitrec data export --out demo/scans
-	@echo "--- classifying that folder"
-	$(BIN)/digitrec classify demo/scans --model demo/run --out demo/result
-	@echo "--- how much of it is right"
-	$(BIN)/digitrec evaluate demo/run demo/scans --out demo/evaluation
+	@echo "--- digits as other people write them, and scans that show none"
+	$(BIN)/digitrec data draw --count 1000 --junk 200 --out demo/drawn
+	@echo "--- classifying both folders, with the bundle that digitrec ships"
+	$(BIN)/digitrec classify demo/scans demo/drawn --out demo/result
+	@echo "--- how much of it is right: by the run of $(EPOCHS) epochs, and by the shipped bundle"
+	$(BIN)/digitrec evaluate demo/run small demo/scans demo/drawn --out demo/evaluation
 	@echo
 	@echo "result       demo/result (Parquet)"
-	@echo "pictures     demo/run/plots, demo/evaluation/demo-scans/mistakes.png"
+	@echo "pictures     demo/run/plots, demo/drawn, demo/evaluation"
 	@echo "TensorBoard  $(BIN)/tensorboard --logdir demo/run/tensorboard"
 
 test: lint

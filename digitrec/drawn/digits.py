@@ -168,6 +168,16 @@ def _four_crossed(r: Generator) -> Strokes:
         [(at + r.uniform(0, 0.05), across - r.uniform(0.15, 0.4)), (at, 1)]]
 
 
+def _four_low(r: Generator) -> Strokes:
+    """Open or closed, its stroke across so low that hardly any stem is left below."""
+    across, at = r.uniform(0.68, 0.86), r.uniform(0.5, 0.9)
+    left = [(r.uniform(0.25, 0.7), r.uniform(-0.03, 0.05)), (0.12, across * r.uniform(0.4, 0.7)),
+        (0.0, across)]
+    corner = [(0.0, across)] if r.random() < 0.5 else [(0.15, across + 0.04)]
+    return [[*left, *corner, (1.0, across - r.uniform(-0.03, 0.1))],
+        [(at + r.uniform(-0.02, 0.15), across - r.uniform(0.15, 0.5)), (at, across), (at, 1)]]
+
+
 def _five(r: Generator) -> Strokes:
     """One line, or its top put on afterwards and not always meeting the rest."""
     left = r.uniform(0.08, 0.22)
@@ -294,7 +304,7 @@ def _nine(r: Generator) -> Strokes:
 
 def _nine_curled(r: Generator) -> Strokes:
     """A tail like a g's."""
-    low = r.uniform(0.42, 0.55)
+    low = r.uniform(0.33, 0.55)
     return [[*_nine_bow(r, low), (0.97, 0.1), (0.97, 0.1), (1, 0.6), (0.9, 0.98), (0.45, 1.05),
         (r.uniform(0, 0.2), r.uniform(0.8, 0.97))]]
 
@@ -307,7 +317,7 @@ def _nine_bent(r: Generator) -> Strokes:
 
 def _nine_begun(r: Generator) -> Strokes:
     """A bow that begins to the right of the stem, with a flat top."""
-    low, right = r.uniform(0.38, 0.55), r.uniform(0.85, 1)
+    low, right = r.uniform(0.33, 0.55), r.uniform(0.85, 1)
     bow = [(right + r.uniform(0.05, 0.35), r.uniform(-0.06, 0.12)), (0.5, r.uniform(-0.03, 0.06)),
         (0.05, 0.2), (0.1, low), (0.5, low + 0.03), (right, low * r.uniform(0.3, 0.8))]
     tail = [(right + 0.02, 0.6), (0.8, 0.98), (0.4, 1.04), (r.uniform(0, 0.25), r.uniform(0.82, 1))]
@@ -352,10 +362,12 @@ DIGITS: tuple[tuple[Callable[[Generator], Strokes], ...], ...] = (
         _four_looped,
         _four_curled,
         _four_crossed,
+        _four_low,
+        _four_low,
     ),
     (_five, _five_bent, _five_hook),
     (_six, _six_straight, _six_curled),
     (_seven, _seven_curved, _seven_barred),
     (_eight, _eight_waist, _eight_stacked, _eight_open),
-    (_nine, _nine_curled, _nine_bent, _nine_begun, _nine_angular, _nine_open),
+    (_nine, _nine_curled, _nine_curled, _nine_bent, _nine_begun, _nine_angular, _nine_open),
 )

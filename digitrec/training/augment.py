@@ -18,7 +18,6 @@ SIDE = 28
 WEAKEST = 0.3  # of the random strength of an image that is changed
 # The field that bends a digit is a sum of bumps on a grid of GRID × GRID, each so wide (in pixels).
 GRID, BUMP = 7, 4.5
-COARSE = (8, 17)  # pixels of 28: the fewest, and one more than the most
 BLUR = (0.0545, 0.2442, 0.4026, 0.2442, 0.0545)  # a Gaussian of 1 pixel
 
 
@@ -55,7 +54,7 @@ def augment(
 def _pen_and_scanner(
     images: Tensor, recipe: Recipe, strength: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """Change stroke width, sharpness, resolution, contrast and grain: float32 [N, 1, 28, 28]."""
+    """Change stroke width, sharpness, contrast and grain: float32 [N, 1, 28, 28]."""
 
     def amount(limit: float, low: float = -1) -> Tensor:
         shares = torch.empty_like(strength).uniform_(low * limit, limit, generator=generator)
@@ -65,8 +64,6 @@ def _pen_and_scanner(
         images = _stroke_width(images, amount(recipe.stroke_width))
     if recipe.blur:
         images = images.lerp(_blurred(images), amount(recipe.blur, 0))
-    if recipe.coarse:
-        images = images.lerp(_coarse(images, generator), amount(recipe.coarse, 0))
     if recipe.contrast:
         images = images + amount(recipe.contrast) * images * (1 - images)
         images = images * (1 + amount(recipe.contrast / 2))
@@ -122,13 +119,6 @@ def _stroke_width(images: Tensor, amount: Tensor) -> Tensor:
     across = torch.minimum(torch.minimum(padded[..., :-2, :], padded[..., 2:, :]), middle)
     thin = torch.minimum(torch.minimum(across[..., :-2], across[..., 2:]), across[..., 1:-1])
     return images + amount.clamp(min=0) * (thick - images) + amount.clamp(max=0) * (images - thin)
-
-
-def _coarse(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Show images with as few pixels as a coarse scanner has, the same number for all of them."""
-    side = int(torch.randint(*COARSE, (1,), generator=generator, device=images.device))
-    few = F.interpolate(images, (side, side), mode="area")
-    return F.interpolate(few, (SIDE, SIDE), mode="bilinear", align_corners=False)
 
 
 def _blurred(images: Tensor) -> Tensor:

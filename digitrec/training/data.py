@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,9 +11,11 @@ from digitrec.drawn.sets import draw_digits, draw_junk
 from digitrec.model.bundle import describe_data
 from digitrec.scans import mnist
 from digitrec.scans.labelled import calibration_indices, validation_indices
+from digitrec.scans.normalize import normalize
 from digitrec.training.recipes import Recipe
 
 NOT_A_DIGIT = 10  # the label of junk
+COARSE = (7, 16)  # pixels that a coarse scan's ink has along its longer side
 
 # Images uint8 [N, 28, 28] and labels uint8 [N].
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -32,12 +35,33 @@ def training_parts(recipe: Recipe, data: Path | None) -> dict[str, Arrays]:
     if recipe.hold_out == "validation":
         kept[validation_indices(images)] = False
     parts = {"mnist:train": (images[kept], labels[kept])}
+    if recipe.coarse:
+        parts["mnist:train, coarse"] = _coarse(*parts["mnist:train"], recipe)
     if recipe.drawn:
         parts["drawn"] = draw_digits(recipe.drawn, recipe.seed)
     if recipe.junk:
         junk = draw_junk(recipe.junk, recipe.seed)
         parts["junk"] = junk, np.full(len(junk), NOT_A_DIGIT, np.uint8)
     return parts
+
+
+def _coarse(images: NDArray[np.uint8], labels: NDArray[np.uint8], recipe: Recipe) -> Arrays:
+    """Give some of MNIST's images as they are after a scan of few pixels.
+
+    Some are wider than they were, as digits are that a program has fitted into a square.
+    """
+    rng = np.random.default_rng([recipe.seed, 2])
+    chosen = rng.choice(len(images), recipe.coarse, replace=False)
+    scans = []
+    for image in images[chosen]:
+        x, y, width, height = cv2.boundingRect(image)
+        side = rng.uniform(*COARSE)
+        wide = width + rng.uniform(0, 0.6) * max(height - width, 0)
+        size = np.maximum(np.rint(np.array([wide, height]) * (side / max(wide, height))), 2)
+        ink = image[y : y + height, x : x + width]
+        small = cv2.resize(ink, size.astype(int).tolist(), interpolation=cv2.INTER_AREA)
+        scans.append(normalize(255 - np.pad(np.asarray(small, np.uint8), int(rng.integers(1, 3)))))
+    return np.stack(scans), labels[chosen]
 
 
 def joined(parts: dict[str, Arrays]) -> Arrays:

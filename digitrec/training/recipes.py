@@ -28,6 +28,7 @@ class Recipe:
     weight_decay: float = 0.0  # apart from the gradient, as in AdamW
     # What it is trained on: MNIST's training images, and what is drawn beside them.
     hold_out: str = "nothing"  # see HOLD_OUT; "validation" leaves the calibration part out too
+    coarse: int = 0  # of its images once more, as scans of few pixels give them
     drawn: int = 0  # drawn digits, in the styles that MNIST lacks
     junk: int = 0  # drawn scans that show no digit
     # How far `augment` goes: each image by a random share of these.
@@ -42,7 +43,6 @@ class Recipe:
     pen_share: float = 1.0  # share of the images whose pen and scanner change too, as follows
     stroke_width: float = 0.0  # pixels by which strokes grow or shrink on each side
     blur: float = 0.0  # how much of a blurred image is mixed in, 0 to 1
-    coarse: float = 0.0  # how much of the image as few, large pixels show it is mixed in, 0 to 1
     contrast: float = 0.0  # by which half-tones change; full ink by half as much
     noise: float = 0.0  # deviation, full ink being 1
     # Fitted on the validation part by runs that left it out; a run with junk alone has the second.
@@ -70,7 +70,7 @@ class Recipe:
 
 # The fields that say how far `augment` goes.
 AUGMENTATION = (
-    "rotation", "shear", "aspect", "scale", "shift", "elastic", "stroke_width", "blur", "coarse",
+    "rotation", "shear", "aspect", "scale", "shift", "elastic", "stroke_width", "blur",
     "contrast", "noise",
 )  # fmt: skip
 
@@ -114,7 +114,8 @@ ROBUST = Recipe(
     batch_norm=True,
     weight_decay=0.02,
     hold_out="calibration",
-    drawn=8_000,
+    coarse=5_000,
+    drawn=12_000,
     junk=4_000,
     clean_share=0.1,
     drawn_strength=0.4,
@@ -127,9 +128,10 @@ ROBUST = Recipe(
     pen_share=0.3,
     stroke_width=0.6,
     blur=0.7,
-    coarse=0.5,
     contrast=0.6,
     noise=0.05,
+    temperature=1.2,
+    min_digitness=0.92,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (REPORT, ROBUST)}

@@ -39,7 +39,7 @@ EPOCHS, SEEDS = 8, (0, 1, 2)
 WRITERS = re.compile(r"writer0[1-4]_")
 OTHER_SEED = 2**31  # of drawn digits that no run was trained on
 AFFINE = ("rotation", "shear", "aspect", "scale", "shift")
-PEN = ("stroke_width", "blur", "coarse", "contrast", "noise")
+PEN = ("stroke_width", "blur", "contrast", "noise")
 
 
 def without(*fields: str) -> Recipe:
@@ -53,7 +53,7 @@ VARIANTS = {
     "without junk": without("junk"),
     "without rotation, shear, aspect, scale, shift": without(*AFFINE),
     "without the elastic field": without("elastic"),
-    "without stroke width, blur, coarse, contrast, noise": without(*PEN),
+    "without stroke width, blur, contrast, noise": without(*PEN),
     "without any augmentation": without(*AUGMENTATION),
     "without batch normalisation": without("batch_norm"),
     "without weight decay": without("weight_decay"),

@@ -34,8 +34,8 @@ corners = st.lists(st.tuples(st.floats(-2, 2), st.floats(-2, 2)), min_size=2, ma
 
 def assert_a_scan(scan: NDArray[np.uint8]) -> None:
     assert scan.dtype == np.uint8
-    assert (scan[[0, -1]] == 255).all()
-    assert (scan[:, [0, -1]] == 255).all()
+    assert scan[[0, -1]].min() > 200  # a coarse one's border has the softest of its ink
+    assert scan[:, [0, -1]].min() > 200
     assert normalize(scan).any()
 
 
@@ -130,6 +130,9 @@ def test_a_hand_has_its_height_and_its_pen() -> None:
     rows, columns = np.flatnonzero(ink.max(1) > 127), np.flatnonzero(ink.max(0) > 127)
     assert np.ptp(columns) + 1 == pytest.approx(8, abs=1)
     assert np.ptp(rows) + 1 == pytest.approx(80 + 8, abs=2)
+    small = 255 - write([[(0.5, 0), (0.5, 1)]], replace(hand, height=10), rng)
+    rows = np.flatnonzero(small.max(1) > 127)
+    assert np.ptp(rows) + 1 == pytest.approx(10 + 1, abs=1)
     slanted = 255 - write([[(0.5, 0), (0.5, 1)]], replace(hand, slant=0.5), rng)
     where = np.arange(slanted.shape[1])
     upper, lower = slanted[20:30].sum(0), slanted[-30:-20].sum(0)

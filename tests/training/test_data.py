@@ -83,3 +83,18 @@ def test_a_run_to_choose_by_never_sees_the_test_set(mnist_train: Mnist) -> None:
     assert name == "mnist:validation"
     assert np.array_equal(images, mnist_train[0][chosen])
     assert np.array_equal(labels, mnist_train[1][chosen])
+
+
+def test_coarse_scans_are_of_images_that_it_trains_on_anyway(mnist_train: Mnist) -> None:
+    recipe = replace(REPORT, coarse=200, hold_out="validation", drawn_strength=0.25)
+    parts = training_parts(recipe, None)
+    (images, labels), (whole, whole_labels) = parts["mnist:train, coarse"], parts["mnist:train"]
+    assert (images.shape, images.dtype) == ((200, 28, 28), np.uint8)
+    # Shrunk and read again, a scan is still most like the image that it was made of.
+    flat = whole.reshape(len(whole), -1).astype(np.float32)
+    scale = np.linalg.norm(flat, axis=1)
+    nearest = [int((flat @ one / scale).argmax()) for one in images.reshape(200, -1)]
+    assert (whole_labels[nearest] == labels).mean() > 0.85
+    assert len(set(nearest)) > 120
+    # What is coarse is MNIST's still: it is changed in full.
+    assert strengths(parts, recipe).tolist() == [1.0] * 45_200
