@@ -130,8 +130,8 @@ ROBUST = Recipe(
     blur=0.7,
     contrast=0.6,
     noise=0.05,
-    temperature=1.2,
-    min_digitness=0.92,
+    temperature=1.22,
+    min_digitness=0.946,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (REPORT, ROBUST)}

@@ -38,8 +38,7 @@ from digitrec.training.recipes import AUGMENTATION, REPORT, ROBUST, Recipe
 EPOCHS, SEEDS = 8, (0, 1, 2)
 WRITERS = re.compile(r"writer0[1-4]_")
 OTHER_SEED = 2**31  # of drawn digits that no run was trained on
-AFFINE = ("rotation", "shear", "aspect", "scale", "shift")
-PEN = ("stroke_width", "blur", "contrast", "noise")
+FORM = ("rotation", "shear", "aspect", "scale", "shift", "elastic")
 
 
 def without(*fields: str) -> Recipe:
@@ -50,14 +49,12 @@ def without(*fields: str) -> Recipe:
 VARIANTS = {
     "the recipe": ROBUST,
     "without drawn digits": without("drawn"),
+    "without coarse scans": without("coarse"),
     "without junk": without("junk"),
-    "without rotation, shear, aspect, scale, shift": without(*AFFINE),
-    "without the elastic field": without("elastic"),
-    "without stroke width, blur, contrast, noise": without(*PEN),
-    "without any augmentation": without(*AUGMENTATION),
+    "without changes of form": without(*FORM),
+    "without changes of pen and scanner": without("pen_share"),
+    "without either": without(*AUGMENTATION),
     "without batch normalisation": without("batch_norm"),
-    "without weight decay": without("weight_decay"),
-    "without one-cycle: constant 0.001": replace(ROBUST, schedule="constant", learning_rate=0.001),
     "the report's recipe": REPORT,
 }
 
