@@ -161,6 +161,6 @@ def test_the_shipped_bundle_is_what_its_card_says(
     images, labels = mnist_test
     right = Engine(load_bundle("small")).logits(images).argmax(1) == labels
     assert abs(right.mean() - card.scorecard["mnist:test"]["accuracy"]) < 0.0005
-    assert 0.993 <= right.mean() <= 0.996
+    assert 0.994 <= right.mean() <= 0.996
     weights = torch.load(ASSETS / "small" / "digit_recognition_model.pt", weights_only=True)
     assert sum(tensor.numel() for tensor in weights["state_dict"].values()) == 8490
