@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -237,7 +238,7 @@ def _draw(
     """Draw the pictures."""
     plots.curves(records, folder, measured.name)
     for name, part in parts.items():
-        plots.samples(*part, folder / f"samples-{name.replace(':', '-')}.png", name)
+        plots.samples(*part, folder / f"samples-{re.sub(r'[^a-z]+', '-', name)}.png", name)
     plots.predictions(measured, folder / "predictions.png")
     plots.reliability(measured, folder / "reliability.png")
 
