@@ -20,6 +20,7 @@ from digitrec.errors import InputError, RunError
 from digitrec.folder import open_folder
 from digitrec.model.bundle import Bundle
 from digitrec.scans.labelled import export_mnist
+from digitrec.scans.normalize import load
 from tests.scans.test_decode import png_header
 
 NOBODY = 65534
@@ -148,6 +149,7 @@ def test_a_file_that_may_not_be_read_is_a_row(
             os.setresuid(NOBODY, NOBODY, NOBODY)
         Classifier(open_folder(tmp_path), bundle)(0)
 
+    load()  # what nobody may not read: the installation may lie in somebody's home
     child = multiprocessing.get_context("fork").Process(target=as_nobody)
     child.start()
     child.join(60)
