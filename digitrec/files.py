@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,11 @@ def check_is_free(folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} holds something already: choose another --out")
+
+
+def file_name(name: str) -> str:
+    """Give a file name for what is named otherwise: `mnist:test` → `mnist-test`."""
+    return re.sub(r"\W+", "-", name).strip("-")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -3,12 +3,11 @@
 import argparse
 import json
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitrec.commands.parsing import add_command, add_quiet
-from digitrec.files import write_json
+from digitrec.files import file_name, write_json
 
 JUNK = "junk"  # what is no digit, in a scorecard
 
@@ -108,8 +107,8 @@ def _measure(
             print(evaluate.report(measured))
             print(f"by a plain resize instead of normalising: {100 * plain.accuracy:.2f} % right")
         if options.out and pictures:
-            where = [options.out, *([_file_name(model)] if len(engines) > 1 else [])]
-            _draw(measured, Path(*where, _file_name(labelled.name)))
+            where = [options.out, *([file_name(model)] if len(engines) > 1 else [])]
+            _draw(measured, Path(*where, file_name(labelled.name)))
     return entries
 
 
@@ -119,10 +118,6 @@ def _draw(measured: "Measured", folder: Path) -> None:
     plots.confusion(measured, folder / "confusion.png")
     plots.mistakes(measured, folder / "mistakes.png")
     plots.reliability(measured, folder / "reliability.png")
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"\W+", "-", name).strip("-")
 
 
 def _refused(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, Any]:

@@ -19,6 +19,8 @@ COARSE = (7, 16)  # pixels that a coarse scan's ink has along its longer side
 
 # Images uint8 [N, 28, 28] and labels uint8 [N].
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+# What a worker gets: what is trained on, what is measured on, and the `strengths` of the first.
+WorkerData = tuple[Arrays, Arrays, NDArray[np.float32]]
 
 
 def training_parts(recipe: Recipe, data: Path | None) -> dict[str, Arrays]:

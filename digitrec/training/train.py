@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,16 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import ray.train
 import ray.train.torch
-from numpy.typing import NDArray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from torch import Tensor
 
 from digitrec import plots
 from digitrec.errors import InputError, RunError
+from digitrec.files import file_name
 from digitrec.model.bundle import (
     Bundle,
     Calibration,
@@ -36,6 +34,7 @@ from digitrec.ray_session import ray_session
 from digitrec.scans.labelled import load_labelled
 from digitrec.training.data import (
     Arrays,
+    WorkerData,
     described,
     joined,
     measuring_set,
@@ -113,13 +112,7 @@ def train(settings: TrainSettings) -> Trained:
     return Trained(records, bundle.card)
 
 
-def _fit(
-    settings: TrainSettings,
-    folder: RunFolder,
-    data: tuple[Arrays, Arrays, NDArray[np.float32]],
-    *,
-    use_gpu: bool,
-) -> Any:
+def _fit(settings: TrainSettings, folder: RunFolder, data: WorkerData, *, use_gpu: bool) -> Any:
     """Run Ray Train; give the state that the last epoch's checkpoint holds."""
     recipe = settings.recipe
     # Ray looks at its workers every 2 s by default: longer than a small epoch, and twice more at
@@ -238,7 +231,7 @@ def _draw(
     """Draw the pictures."""
     plots.curves(records, folder, measured.name)
     for name, part in parts.items():
-        plots.samples(*part, folder / f"samples-{re.sub(r'[^a-z]+', '-', name)}.png", name)
+        plots.samples(*part, folder / f"samples-{file_name(name)}.png", name)
     plots.predictions(measured, folder / "predictions.png")
     plots.reliability(measured, folder / "reliability.png")
 

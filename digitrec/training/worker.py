@@ -9,16 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import ray.train
 import ray.train.torch
 import torch
-from numpy.typing import NDArray
 from ray.train import Checkpoint
 from torch import Tensor, nn
 
-from digitrec.training.data import Arrays
+from digitrec.training.data import WorkerData
 from digitrec.training.epoch_log import EpochRecord
 from digitrec.training.loop import begin, evaluate, labelled, train_epoch
 from digitrec.training.recipes import Recipe
@@ -30,9 +28,7 @@ def train_worker(config: dict[str, Any]) -> None:
     """Train on one Ray Train worker, from its last checkpoint if there is one.
 
     Args:
-        config: `recipe` (a Recipe) and `data`, an object reference to what is trained on and to
-            what every epoch is measured on, each images uint8 [N, 28, 28] and labels uint8 [N],
-            and to how much of the augmentation what is trained on gets, float32 [N].
+        config: `recipe` (a Recipe) and `data`, an object reference to a `WorkerData`.
     """
     recipe: Recipe = config["recipe"]
     context = ray.train.get_context()
@@ -40,8 +36,9 @@ def train_worker(config: dict[str, Any]) -> None:
     device = ray.train.torch.get_device()
     # Workers share a machine's cores: a second thread each would make all of them slower.
     torch.set_num_threads(1)
-    arrays: tuple[Arrays, Arrays, NDArray[np.float32]] = ray.get(config["data"])
-    training, test = labelled(*arrays[0], device, arrays[2]), labelled(*arrays[1], device)
+    data: WorkerData = ray.get(config["data"])
+    train_arrays, test_arrays, strengths = data
+    training, test = labelled(*train_arrays, device, strengths), labelled(*test_arrays, device)
     network, optimizer = begin(recipe, device)
     records = _restore(network, optimizer)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network

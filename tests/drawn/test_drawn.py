@@ -34,8 +34,10 @@ corners = st.lists(st.tuples(st.floats(-2, 2), st.floats(-2, 2)), min_size=2, ma
 
 def assert_a_scan(scan: NDArray[np.uint8]) -> None:
     assert scan.dtype == np.uint8
-    assert scan[[0, -1]].min() > 200  # a coarse one's border has the softest of its ink
-    assert scan[:, [0, -1]].min() > 200
+    # Only the border of a coarse one has a little of the ink's soft edge.
+    white = 255 if max(scan.shape) > 45 else 235
+    assert (scan[[0, -1]] >= white).all()
+    assert (scan[:, [0, -1]] >= white).all()
     assert normalize(scan).any()
 
 
