@@ -162,11 +162,7 @@ def save_bundle(
         recipe=dict(recipe),
         data=dict(data),
         normalizer_version=NORMALIZER_VERSION,
-        versions={
-            "digitrec": __version__,
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in PACKAGES},
-        },
+        versions=_versions(),
         scorecard={},
         temperature=calibration.temperature,
         min_digitness=calibration.min_digitness,
@@ -177,6 +173,14 @@ def save_bundle(
         },
     )
     write_json(folder / CARD, asdict(card))
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "digitrec": __version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in PACKAGES},
+    }
 
 
 def write_scorecard(folder: Path, scorecard: Mapping[str, Any]) -> None:
