@@ -52,6 +52,8 @@ def test_the_report_recipe_is_the_reports() -> None:
     assert its_own == {"name": "report", "batch_size": 128, "epochs": 30}
     assert (settings.pop("learning_rate"), settings.pop("schedule")) == (0.0005, "constant")
     assert (settings.pop("hold_out"), settings.pop("temperature")) == ("nothing", 1.0)
+    # In full, if there were anything to change or drawn.
+    assert (settings.pop("drawn_strength"), settings.pop("pen_share")) == (1.0, 1.0)
     assert not any(settings.values())  # no weight decay, no augmentation, nothing drawn
 
 

@@ -7,7 +7,6 @@ from digitrec.model.engine import Engine
 from digitrec.reading import ERROR, Readings, read_scans
 from digitrec.scans.corruptions import CORRUPTIONS, Corrupted, CorruptedImages
 from digitrec.scans.decode import decode
-from digitrec.trust.plain import plain_resize
 
 EXACT = [name for name, one in CORRUPTIONS.items() if one.kind == "exact"]
 HARD = [name for name, one in CORRUPTIONS.items() if one.kind == "hard"]
@@ -56,11 +55,11 @@ def test_exact_ones_show_the_same_digit(name: str, engine: Engine, mnist_test: M
 
 @pytest.mark.parametrize("name", HARD)
 def test_hard_ones_can_still_be_read(name: str, engine: Engine, mnist_test: Mnist) -> None:
-    """Even plainly resized, so that no normaliser has the blame or the credit."""
+    """Normalised: the shipped network has learnt from normalised digits alone."""
     images, labels = mnist_test[0][:300], mnist_test[1][:300]
-    readings = read_scans(CorruptedImages(images, CORRUPTIONS[name])[:], engine, plain_resize)
+    readings = read_scans(CorruptedImages(images, CORRUPTIONS[name])[:], engine)
     assert ERROR not in readings.decisions
-    assert share_right(readings, labels) > 0.8
+    assert share_right(readings, labels) > 0.93
 
 
 def test_names_and_words_tell_them_apart() -> None:
