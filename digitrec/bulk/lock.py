@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder
-from digitrec.storage import Remote
+from digitrec.storage import TRIES, Remote, with_retries
 
 LOCK = "_lock"
 RENEW_SECONDS, STALE_SECONDS = 10.0, 60.0
@@ -164,6 +164,7 @@ class S3Store:
 
     def __init__(self, location: str, path: str) -> None:
         import boto3
+        from botocore.config import Config
 
         self._bucket, self._key = path.split("/", 1)
         parsed = urllib.parse.urlsplit(location)
@@ -178,6 +179,8 @@ class S3Store:
             region_name=options.get("region"),
             aws_access_key_id=urllib.parse.unquote(account[1]) if account else None,
             aws_secret_access_key=urllib.parse.unquote(account[2]) if account else None,
+            # By default a request is sent three times: a busy store's lease would often fail.
+            config=Config(retries={"mode": "standard", "total_max_attempts": TRIES}),
         )
 
     def read(self) -> tuple[bytes, str] | None:
@@ -240,8 +243,12 @@ class PlainStore:
         now = self.read()
         if (now[1] if now else None) != version:
             return None
-        with self._remote.filesystem.open_output_stream(self._path) as stream:
-            stream.write(content)
+
+        def once() -> None:
+            with self._remote.filesystem.open_output_stream(self._path) as stream:
+                stream.write(content)
+
+        with_retries(once)
         owner = str(json.loads(content)["owner"])
         if owner != version:
             time.sleep(self.SETTLE_SECONDS)

@@ -3,12 +3,15 @@ import threading
 import time
 
 import pytest
+from botocore.awsrequest import AWSRequest, AWSResponse
 from pyarrow import fs
 
 from digitrec.bulk import lock
 from digitrec.bulk.lock import PlainStore, S3Store, exclusive
 from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder, open_folder
+from digitrec.storage import TRIES
+from tests.faults.s3_server import SLOW_DOWN
 
 ACCOUNT = "testing"
 
@@ -130,3 +133,21 @@ def test_the_condition_is_the_stores(bucket: str) -> None:
     assert other.write(b"other", version) is None
     one.delete()
     assert other.write(b"other", newer) is None
+
+
+def test_a_busy_store_is_asked_again(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = S3Store(bucket, f"{open_folder(bucket).path}/_lock")
+    refusals = iter(range(TRIES - 1))
+
+    def refuse(request: AWSRequest, **_: object) -> AWSResponse | None:
+        if next(refusals, None) is None:
+            return None
+        answer = AWSResponse(request.url, 503, {}, None)
+        answer._content = SLOW_DOWN
+        return answer
+
+    store._client.meta.events.register("before-send.s3.PutObject", refuse)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    version = store.write(b"one", None)
+    assert next(refusals, None) is None
+    assert store.read() == (b"one", version)
