@@ -40,16 +40,17 @@ def curves(records: "Sequence[EpochRecord]", folder: Path, measured_on: str) -> 
         for name, field in (("training", "train_loss"), (measured_on, "test_loss")):
             losses = [getattr(record, field) for record in records]
             axes.plot(epochs, losses, marker=marker, label=f"{name}: {losses[-1]:.4f} at the end")
-        _finish_curve(axes)
+        finish_curve(axes)
     with drawing(folder / "accuracy.png", 7, 4.2) as figure:
         accuracies = [100 * record.test_accuracy for record in records]
         axes = figure.add_subplot(title=f"Accuracy on {measured_on}", xlabel="epoch", ylabel="%")
         label = f"{accuracies[-1]:.2f} % at the end, {max(accuracies):.2f} % at best"
         axes.plot(epochs, accuracies, marker=marker, color="C1", label=label)
-        _finish_curve(axes)
+        finish_curve(axes)
 
 
-def _finish_curve(axes: Axes) -> None:
+def finish_curve(axes: Axes) -> None:
+    """Give curves over epochs whole numbers, a grid and a legend."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()

@@ -19,15 +19,17 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(title: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
+def progress(
+    title: str, total: int | None, *, quiet: bool = False, unit: str = "scans"
+) -> Iterator[Advance]:
     """Give a function that is told how many more scans are done, and shows it on stderr."""
     if quiet:
         yield lambda count, total=None, note="": None
     elif sys.stderr.isatty():
-        with tqdm(total=total, desc=title, unit=" scans", unit_scale=True) as bar:
+        with tqdm(total=total, desc=title, unit=f" {unit}", unit_scale=True) as bar:
             yield _on(bar)
     else:
-        lines = _Lines(title, total)
+        lines = _Lines(title, total, unit)
         yield lines.advance
         lines.finish()
 
@@ -44,8 +46,8 @@ def _on(bar: "tqdm[None]") -> Advance:
 class _Lines:
     """A line now and then, for logs. Rates are since the first scans were done."""
 
-    def __init__(self, title: str, total: int | None) -> None:
-        self.title, self.total, self.note = title, total, ""
+    def __init__(self, title: str, total: int | None, unit: str) -> None:
+        self.title, self.total, self.unit, self.note = title, total, unit, ""
         self.done = self.done_first = self.said = 0
         self.first = self.last = 0.0
 
@@ -69,7 +71,7 @@ class _Lines:
             line += f" of {self.total:,}"
         if self.done > self.done_first:
             rate = (self.done - self.done_first) / max(now - self.first, 1e-9)
-            line += f", {rate:,.0f} scans/s{rate_now}"
+            line += f", {rate:,.{0 if rate >= 10 else 2}f} {self.unit}/s{rate_now}"
         if self.note:
             line += f", {self.note}"
         print(line, file=sys.stderr, flush=True)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from digitrec.errors import InputError, ScanError
 from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import Engine
+from digitrec.model.engine import Engine, open_engine
+from digitrec.model.shipped import DEFAULT
 from digitrec.scans.contents import content as file_content
 from digitrec.scans.decode import Decoded, decode
 from digitrec.scans.normalize import SIDE, inspect, normalize
@@ -59,6 +60,8 @@ class Readings:
     digitness: NDArray[np.float32]  # [N], NaN where the bundle does not know
     scans: NDArray[np.uint8]  # [N, 28, 28], normalised; zero where nothing was decoded
     notes: NDArray[np.object_]  # [N], str or None; all None where they were not asked for
+    # [N], where two networks were there to be asked: see `Answers`; NaN with a single one.
+    agreement: NDArray[np.float32]
     first_frames: int = 0  # scans whose file holds further frames, which were left out
     seconds: dict[str, float] = field(default_factory=dict)  # stage → time spent in it
 
@@ -88,7 +91,7 @@ class Readings:
         return None if np.isnan(self.digitness[k]) else float(self.digitness[k])
 
 
-def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = "small") -> list[Reading]:
+def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = DEFAULT) -> list[Reading]:
     """Read digits, in this process.
 
     Args:
@@ -110,7 +113,7 @@ def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = "small") 
     """
     if isinstance(scans, (str, bytes, os.PathLike, np.ndarray)):
         scans = [scans]
-    engine = Engine(load_bundle(os.fspath(model)))
+    engine = open_engine(load_bundle(os.fspath(model)))
     return list(read_contents(map(_content, scans), len(scans), engine, noted=True))
 
 
@@ -166,9 +169,8 @@ def read_contents(
         first_frames += decoded.more_frames
     on_scan(count)
     decisions[(decisions == ACCEPT) & ~normalized.any(axis=(1, 2))] = BLANK
-    probabilities, digitness = engine.answers(normalized)
-    if digitness is None:
-        digitness = np.full(count, np.nan, np.float32)
+    answers = engine.answers(normalized)
+    probabilities, digitness = answers.probabilities, _known(answers.digitness, count)
     _decide(decisions, reasons, digitness, engine.card.min_digitness)
     digits = probabilities.argmax(axis=1).astype(np.int8)
     clock.stop("infer")
@@ -183,9 +185,15 @@ def read_contents(
         digitness=digitness,
         scans=normalized,
         notes=notes,
+        agreement=_known(answers.agreement, count),
         first_frames=first_frames,
         seconds=clock.seconds,
     )
+
+
+def _known(values: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:
+    """Give values float32 [N], NaN where there are none."""
+    return np.full(count, np.nan, np.float32) if values is None else values
 
 
 def _decide(

@@ -15,7 +15,7 @@ import pytest
 
 from digitrec.errors import MnistError
 from digitrec.model.bundle import Bundle, load_bundle
-from digitrec.model.engine import Engine
+from digitrec.model.engine import Engine, open_engine
 from digitrec.scans import mnist
 
 # A test's Ray session ends with it, and must not ask the home folder for anything.
@@ -31,12 +31,12 @@ def skip_or_fail(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
-    return load_bundle("small")
+    return load_bundle()
 
 
 @pytest.fixture(scope="session")
 def engine(bundle: Bundle) -> Engine:
-    return Engine(bundle)
+    return open_engine(bundle)
 
 
 @pytest.fixture(scope="session")

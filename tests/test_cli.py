@@ -15,7 +15,7 @@ import pytest
 from digitrec import __version__
 from digitrec.bulk.run import SMALL
 from digitrec.cli import main
-from digitrec.model.bundle import ASSETS
+from digitrec.model.shipped import SHIPPED
 from digitrec.scans.labelled import export_mnist, png
 
 
@@ -163,7 +163,7 @@ def test_export_classify_evaluate(tmp_path: Path) -> None:
     assert (pictures / "mnist-test" / "mistakes.png").is_file()
     assert (pictures / "panel.png").is_file()
     assert (pictures / "coverage.png").is_file()
-    shutil.copytree(ASSETS / "small", tmp_path / "other")
+    shutil.copytree(SHIPPED["small"], tmp_path / "other")
     beside = run("evaluate", "--quiet", "small", tmp_path / "other", scans, "--out", tmp_path / "2")
     assert beside.returncode == 0, beside.stderr
     assert re.search(r"-- small --+  -+ .*other -", beside.stdout.splitlines()[0])

@@ -73,9 +73,9 @@ def test_what_does_not_look_like_a_digit_goes_to_review(
     least: float, decision: str, seven: Path, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    weights = DigitNet().state_dict()  # untrained: of 11 classes each is about as likely
+    network = DigitNet()  # untrained: of 11 classes each is about as likely
     folder = tmp_path / "bundle"
-    save_bundle(folder, weights, recipe={}, data={}, calibration=Calibration(1.0, least))
+    save_bundle(folder, network, recipe={}, data={}, calibration=Calibration(1.0, least))
     white = np.full((30, 20), 255, np.uint8)
     reading, blank, error = digitrec.read([seven, white, b"text"], model=folder)
     assert reading.decision == decision
@@ -95,6 +95,6 @@ def test_what_does_not_look_like_a_digit_goes_to_review(
 
 
 def test_a_bundle_that_can_not_tell_has_no_digitness(seven: Path, tmp_path: Path) -> None:
-    save_bundle(tmp_path / "bundle", DigitNet().state_dict(), recipe={}, data={})
+    save_bundle(tmp_path / "bundle", DigitNet(), recipe={}, data={})
     [reading] = digitrec.read(seven, model=tmp_path / "bundle")
     assert (reading.decision, reading.digitness) == ("accept", None)

@@ -23,7 +23,7 @@ import numpy as np
 
 from digitrec.errors import RunError, ScanError
 from digitrec.model.bundle import Bundle
-from digitrec.model.engine import Engine
+from digitrec.model.engine import open_engine
 from digitrec.reading import Content, Readings, read_contents
 from digitrec.scans.normalize import load
 
@@ -171,7 +171,7 @@ def _serve(pipe: Connection, place: Any, bundle: Bundle, noted: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     # What libraries in C have to say of a damaged file is in its row.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    engine = Engine(bundle)
+    engine = open_engine(bundle)
 
     def note(k: int) -> None:
         place.value = k

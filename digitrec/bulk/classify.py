@@ -15,7 +15,8 @@ from digitrec.bulk.run import Outcome, RunSettings, run
 from digitrec.bulk.tally import Tally, span, tally
 from digitrec.folder import Folder
 from digitrec.model.bundle import Bundle, load_bundle
-from digitrec.model.engine import Engine
+from digitrec.model.engine import Engine, open_engine
+from digitrec.model.shipped import DEFAULT
 from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW, Content, Readings, read_contents
 from digitrec.scans.contents import contents
 from digitrec.scans.inputs import readable
@@ -26,7 +27,7 @@ from digitrec.storage import Remote, open_remotes
 DEATHS = 2
 
 
-def classify(settings: RunSettings, model: str = "small", *, noted: bool = False) -> Outcome:
+def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False) -> Outcome:
     """Classify every scan of the inputs into a result folder, or go on with that.
 
     Args:
@@ -39,7 +40,7 @@ def classify(settings: RunSettings, model: str = "small", *, noted: bool = False
         RunError: the run could not finish; the same call goes on from there.
     """
     bundle = load_bundle(model)
-    Engine(bundle)  # a network that can't run is found out here, not in a worker
+    open_engine(bundle)  # a network that can't run is found out here, not in a worker
     remotes = open_remotes(settings.inputs)
     identity = {
         "model_id": bundle.card.id,
@@ -181,5 +182,5 @@ def _engine(bundle: Bundle) -> Engine:
     """Give the bundle's engine, made once a worker process and kept for its next chunks."""
     key = bundle.card.calibration_id
     if key not in _engines:
-        _engines[key] = Engine(bundle)
+        _engines[key] = open_engine(bundle)
     return _engines[key]

@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         "names",
         nargs="*",
         metavar="BUNDLE|LABELLED",
-        help="bundles (default: small, the shipped one) and labelled sets: mnist:test, "
+        help="bundles (default: cascade, a shipped one) and labelled sets: mnist:test, "
         "mnist:train, mnist:calibration, MNIST's test set otherwise presented (mnist:inverted; "
         "a wrong name gets the list), sklearn:digits, a folder of class folders 0/ to 9/, or a "
         "table with the columns path and label; panel (default): all that are at hand",
@@ -46,14 +46,15 @@ def add(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from digitrec.model.bundle import is_bundle, load_bundle
-    from digitrec.model.engine import Engine
+    from digitrec.model.engine import open_engine
+    from digitrec.model.shipped import DEFAULT
     from digitrec.scans.labelled import load_labelled
     from digitrec.trust.panel import table
 
-    models = [name for name in options.names if is_bundle(name)] or ["small"]
+    models = [name for name in options.names if is_bundle(name)] or [DEFAULT]
     named = [name for name in options.names if not is_bundle(name)]
     sources, left_out = _with_panel(named)
-    engines = {name: Engine(load_bundle(name)) for name in models}
+    engines = {name: open_engine(load_bundle(name)) for name in models}
     labelled = [load_labelled(source) for source in sources]
     alone = len(labelled) == len(engines) == 1
     entries = []

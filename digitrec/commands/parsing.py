@@ -1,10 +1,14 @@
 """What the commands' parsers share."""
 
 import argparse
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from digitrec.errors import InputError
+from digitrec.model.shipped import DEFAULT
 
 if TYPE_CHECKING:
     from digitrec.bulk.run import Outcome, RunSettings
@@ -48,15 +52,37 @@ def add_model(command: Any) -> None:
     """Add `--model`: what reads the digits."""
     command.add_argument(
         "--model",
-        default="small",
+        default=DEFAULT,
         metavar="BUNDLE",
-        help="small (shipped with digitrec), or the folder of a bundle or a run; default: small",
+        help="of those shipped with digitrec: cascade, or its two networks alone, small (the "
+        "report's) and large; or the folder of a bundle or a run; default: cascade",
     )
 
 
 def add_quiet(command: Any) -> None:
     """Add `--quiet`: no progress."""
     command.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def add_device(command: Any) -> None:
+    """Add `--device`: where to train."""
+    command.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto takes a GPU for every worker where Ray has as many; default: auto",
+    )
+
+
+def training(module: str) -> Any:
+    """Import a module of `digitrec.training`, which needs an extra."""
+    try:
+        return importlib.import_module(f"digitrec.training.{module}")
+    except ImportError as why:
+        words = str(why).splitlines()[0]
+        raise InputError(
+            f"training needs more than is installed ({words}): pip install 'digitrec[train]'"
+        ) from why
 
 
 def add_run(command: Any) -> None:

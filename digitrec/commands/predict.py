@@ -54,11 +54,11 @@ def _explain(options: argparse.Namespace) -> None:
     """Say what each file was read as, and draw why."""
     from digitrec import plots_explain
     from digitrec.model.bundle import load_bundle
-    from digitrec.model.engine import Engine
+    from digitrec.model.engine import open_engine
     from digitrec.scans.inputs import readable
     from digitrec.trust.explain import explain
 
-    engine = Engine(load_bundle(options.model))
+    engine = open_engine(load_bundle(options.model))
     names = _picture_names(options.files)
     for file, name in zip(options.files, names, strict=True):
         explanation = explain(file, engine)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from digitrec.commands.parsing import add_command, add_data, add_quiet
+from digitrec.commands.parsing import add_command, add_data, add_device, add_quiet, training
 from digitrec.errors import InputError
 from digitrec.training.recipes import RECIPES, Recipe
 
@@ -29,6 +29,12 @@ def add(commands: Any) -> None:
         help="report: the lab report's own; robust: the same network, trained to hold up on other "
         "people's digits, and to tell what is no digit; default: report",
     )
+    command.add_argument(
+        "--network",
+        choices=("small", "large"),
+        default="small",
+        help="small: the report's, of 8,490 parameters; large: one of 162,954; default: small",
+    )
     command.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
     command.add_argument(
         "--batch-size",
@@ -46,12 +52,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--seed", type=int, metavar="N", help="default: 0")
     command.add_argument("--workers", type=int, default=1, metavar="N", help="default: 1")
-    command.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="auto takes a GPU for every worker where Ray has as many; default: auto",
-    )
+    add_device(command)
     command.add_argument(
         "--out",
         metavar="RUN_FOLDER",
@@ -71,9 +72,9 @@ def _train(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise InputError(f"workers must be 1 or more, not {options.workers}")
     out = options.out or f"runs/{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    training = _training()
-    trained = training.train(
-        training.TrainSettings(
+    module = training("train")
+    trained = module.train(
+        module.TrainSettings(
             recipe=recipe,
             out=out,
             workers=options.workers,
@@ -109,18 +110,6 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         if (value := getattr(options, name)) is not None
     }
     try:
-        return replace(RECIPES[options.recipe], **changes)
+        return replace(RECIPES[options.recipe, options.network], **changes)
     except ValueError as why:
         raise InputError(str(why)) from why
-
-
-def _training() -> Any:
-    """Import the training, which needs an extra."""
-    try:
-        from digitrec.training import train
-    except ImportError as why:
-        words = str(why).splitlines()[0]
-        raise InputError(
-            f"training needs more than is installed ({words}): pip install 'digitrec[train]'"
-        ) from why
-    return train

@@ -2,12 +2,16 @@
 
 `digit_recognition_model.pt` (weights), `model.onnx` (the same network, scaling included) and
 `card.json`. Loading reads the card and the ONNX file only, and does not import torch.
+
+A cascade is a bundle too: its card names two others, which lie in its folder as `small/` and
+`large/`, and says when the second is asked.
 """
 
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,17 +22,17 @@ from numpy.typing import NDArray
 
 from digitrec.errors import BundleError
 from digitrec.files import replacing, write_json
+from digitrec.model.shipped import DEFAULT, SHIPPED
 from digitrec.scans.normalize import NORMALIZER_VERSION
 from digitrec.version import __version__
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 WEIGHTS, ONNX, CARD = "digit_recognition_model.pt", "model.onnx", "card.json"
 SCHEMA_VERSION = 1
-ARCHITECTURE = "DigitNet"
-ASSETS = Path(__file__).parent.parent / "assets"
-SHIPPED = ("small",)
+CASCADE = "cascade"  # its architecture
+MEMBERS = ("small", "large")  # of a cascade: their folders
 PACKAGES = ("torch", "ray", "onnx", "onnxruntime", "numpy")
 
 
@@ -39,7 +43,7 @@ class Card:
     id: str  # first 12 hex digits of a SHA-256 over the tensors' names, shapes and bytes
     calibration_id: str  # the same of id, calibration, normaliser version and policies
     parent_id: str | None  # the bundle it was retrained from
-    architecture: str
+    architecture: str  # the network's class, or `cascade`
     recipe: dict[str, Any]
     data: dict[str, Any]  # name → number of images and SHA-256 of their content
     normalizer_version: str
@@ -49,6 +53,10 @@ class Card:
     policies: list[dict[str, Any]]  # empty: no error budget
     files: dict[str, str]  # file name → SHA-256, checked on loading
     min_digitness: float | None = None  # what has less is `not-a-digit`; None: it can't tell
+    # Of a cascade: id and calibration id of each member, and the certainty of the small one below
+    # which the large one is asked. Its id is a hash of the members' ids and of that.
+    members: dict[str, dict[str, str]] | None = None
+    hand_over: float | None = None
     schema_version: int = SCHEMA_VERSION
 
 
@@ -62,24 +70,27 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A loaded bundle: its card, and the bytes of its ONNX network."""
+    """A loaded bundle: its card, and the bytes of its ONNX network or a cascade's two members."""
 
     card: Card
-    onnx: bytes
+    onnx: bytes = b""
+    members: "tuple[Bundle, ...]" = ()  # the small one, the large one
 
 
-def load_bundle(model: str | Path = "small") -> Bundle:
-    """Load a bundle and check its ONNX file against its card.
+def load_bundle(model: str | Path = DEFAULT) -> Bundle:
+    """Load a bundle and check its ONNX file, or its members, against its card.
 
     Args:
-        model: the name of a shipped bundle (`small`), a bundle's folder, or a run folder that
-            holds one in `bundle/`.
+        model: the name of a shipped bundle (`small`, `large`, `cascade`), a bundle's folder, or a
+            run folder that holds one in `bundle/`.
 
     Raises:
         BundleError: no bundle is there, or it is damaged.
     """
     folder = bundle_folder(model)
     card = _read_card(folder)
+    if card.members is not None:
+        return Bundle(card, members=tuple(_member(folder, card.members, name) for name in MEMBERS))
     try:
         onnx = (folder / ONNX).read_bytes()
     except OSError as why:
@@ -89,13 +100,26 @@ def load_bundle(model: str | Path = "small") -> Bundle:
     return Bundle(card, onnx)
 
 
+def _member(folder: Path, members: Mapping[str, Any], name: str) -> Bundle:
+    """Load a cascade's member, and check that it is the one that the cascade's card names."""
+    member = load_bundle(folder / name)
+    if members.get(name) != _ids(member.card):
+        raise BundleError(f"{folder} is damaged: its member {name} is not the one of its {CARD}")
+    return member
+
+
+def _ids(card: Card) -> dict[str, str]:
+    return {"id": card.id, "calibration_id": card.calibration_id}
+
+
 def bundle_folder(model: str | Path) -> Path:
     """Find the folder of a bundle (see `load_bundle`).
 
     Raises:
         BundleError: there is none.
     """
-    folders = [ASSETS / model] if str(model) in SHIPPED else [Path(model), Path(model) / "bundle"]
+    shipped = SHIPPED.get(str(model))
+    folders = [shipped] if shipped else [Path(model), Path(model) / "bundle"]
     for folder in folders:
         if (folder / CARD).is_file():
             return folder
@@ -128,7 +152,7 @@ def _read_card(folder: Path) -> Card:
 
 def save_bundle(
     folder: Path,
-    weights: "Mapping[str, Tensor]",
+    network: "nn.Module",
     *,
     recipe: Mapping[str, Any],
     data: Mapping[str, Any],
@@ -141,7 +165,7 @@ def save_bundle(
 
     Args:
         folder: is made; files already there are replaced, each whole.
-        weights: a DigitNet's state_dict, on the CPU.
+        network: on the CPU; its class is named as the architecture.
         recipe: the settings it was trained with.
         data: what it was trained on, as `describe_data` says it.
         calibration: how its logits are understood.
@@ -149,16 +173,17 @@ def save_bundle(
     """
     import torch
 
+    architecture, weights = type(network).__name__, network.state_dict()
     with replacing(folder / WEIGHTS) as temporary:
-        torch.save({"architecture": ARCHITECTURE, "state_dict": dict(weights)}, temporary)
+        torch.save({"architecture": architecture, "state_dict": dict(weights)}, temporary)
     with replacing(folder / ONNX) as temporary:
-        temporary.write_bytes(_export_onnx(weights))
+        temporary.write_bytes(_export_onnx(network))
     identity = _weights_id(weights)
     card = Card(
         id=identity,
         calibration_id=_calibration_id(identity, calibration, policies=[]),
         parent_id=parent_id,
-        architecture=ARCHITECTURE,
+        architecture=architecture,
         recipe=dict(recipe),
         data=dict(data),
         normalizer_version=NORMALIZER_VERSION,
@@ -171,6 +196,52 @@ def save_bundle(
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
             for name in (WEIGHTS, ONNX)
         },
+    )
+    write_json(folder / CARD, asdict(card))
+
+
+def save_cascade(
+    folder: Path, small: Path, large: Path, hand_over: float, calibration: Calibration
+) -> None:
+    """Write a cascade without a scorecard: copies of its members, and its card.
+
+    Args:
+        folder: is made; files already there are replaced, each whole.
+        small: the folder of the bundle that answers first.
+        large: that of the one which is asked where the first is less certain than `hand_over`.
+        hand_over: 0 (never) to 1.
+        calibration: how the two together are understood.
+
+    Raises:
+        BundleError: a member is no bundle, or a cascade itself.
+    """
+    cards = []
+    for name, source in zip(MEMBERS, (small, large), strict=True):
+        bundle = load_bundle(source)
+        if bundle.members:
+            raise BundleError(f"{source} is a cascade: its members must be networks")
+        for file in (*bundle.card.files, CARD):
+            with replacing(folder / name / file) as temporary:
+                shutil.copyfile(bundle_folder(source) / file, temporary)
+        cards.append(bundle.card)
+    identity = _hash([*(card.id for card in cards), hand_over])
+    card = Card(
+        id=identity,
+        calibration_id=_calibration_id(
+            identity, calibration, policies=[], members=[card.calibration_id for card in cards]
+        ),
+        parent_id=None,
+        architecture=CASCADE,
+        recipe={},
+        data={},
+        normalizer_version=NORMALIZER_VERSION,
+        versions=_versions(),
+        scorecard={},
+        **asdict(calibration),
+        policies=[],
+        files={},
+        members={name: _ids(card) for name, card in zip(MEMBERS, cards, strict=True)},
+        hand_over=hand_over,
     )
     write_json(folder / CARD, asdict(card))
 
@@ -194,7 +265,12 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
     calibrated = {
         **asdict(card),
         **asdict(calibration),
-        "calibration_id": _calibration_id(card.id, calibration, card.policies),
+        "calibration_id": _calibration_id(
+            card.id,
+            calibration,
+            card.policies,
+            [one["calibration_id"] for one in (card.members or {}).values()],
+        ),
     }
     write_json(folder / CARD, calibrated)
 
@@ -214,22 +290,26 @@ def _weights_id(weights: "Mapping[str, Tensor]") -> str:
     return digest.hexdigest()[:12]
 
 
-def _calibration_id(identity: str, calibration: Calibration, policies: list[dict[str, Any]]) -> str:
-    content = json.dumps(
-        [identity, *astuple(calibration), NORMALIZER_VERSION, policies], sort_keys=True
-    )
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
+def _calibration_id(
+    identity: str,
+    calibration: Calibration,
+    policies: list[dict[str, Any]],
+    members: Sequence[str] = (),
+) -> str:
+    return _hash([identity, *members, *astuple(calibration), NORMALIZER_VERSION, policies])
 
 
-def _export_onnx(weights: "Mapping[str, Tensor]") -> bytes:
+def _hash(content: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _export_onnx(network: "nn.Module") -> bytes:
     import logging
 
     import torch
 
-    from digitrec.model.network import DigitNet, ScanNet
+    from digitrec.model.network import ScanNet
 
-    network = DigitNet()
-    network.load_state_dict(dict(weights))
     scan_net = ScanNet(network).eval()
     example = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

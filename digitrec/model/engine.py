@@ -1,20 +1,41 @@
 """Engine: normalised scans → probabilities, with ONNX Runtime on one core."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from digitrec.errors import BundleError
-from digitrec.model.bundle import Bundle
+from digitrec.model.bundle import Bundle, Card
 
 # Larger batches fall out of the cache: 128 scans have 3 MB after the first convolution.
 BATCH = 128
+LEAST = np.finfo(np.float32).tiny
 
 
-class Engine:
-    """A bundle's network, ready to run.
+class Engine(Protocol):
+    """A bundle ready to read digits, a network's or a cascade's."""
+
+    @property
+    def card(self) -> Card:
+        """The bundle's card."""
+
+    def answers(self, scans: NDArray[np.uint8]) -> "Answers":
+        """Read normalised scans uint8 [N, 28, 28]."""
+
+
+def open_engine(bundle: Bundle) -> Engine:
+    """Make a bundle ready.
+
+    Raises:
+        BundleError: an ONNX file is none that this program can run.
+    """
+    return CascadeEngine(bundle) if bundle.members else NetworkEngine(bundle)
+
+
+class NetworkEngine:
+    """A network, ready to run.
 
     One thread: a worker has one core, and scales by more workers.
 
@@ -52,11 +73,69 @@ class Engine:
         )
 
 
+class CascadeEngine:
+    """Two networks: the small one answers, the large one where the small one is not certain.
+
+    Raises:
+        BundleError: a member's ONNX file is none that this program can run.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.card = bundle.card
+        self._small, self._large = map(NetworkEngine, bundle.members)
+
+    def answers(self, scans: NDArray[np.uint8]) -> "Answers":
+        """Read normalised scans uint8 [N, 28, 28]."""
+        assert self.card.hand_over is not None
+        small = self._small.answers(scans)
+        asked = np.flatnonzero(small.certainty() < self.card.hand_over)
+        merged = handed_over(small, asked, self._large.answers(scans[asked]))
+        return merged._replace(probabilities=tempered(merged.probabilities, self.card.temperature))
+
+
 class Answers(NamedTuple):
-    """What a network says of N scans."""
+    """What a network or a cascade says of N scans."""
 
     probabilities: NDArray[np.float32]  # [N, 10], of each digit, if a scan shows one
     digitness: NDArray[np.float32] | None  # [N], probability that it does; None: not trained for it
+    # [N]: of the probabilities that two networks give to the digit the lower one, or that of the
+    # small one alone where it was certain. None: there is one network.
+    agreement: NDArray[np.float32] | None = None
+
+    def certainty(self) -> NDArray[np.float32]:
+        """Give the probability float32 [N] that a scan shows a digit, and the most probable one."""
+        certain: NDArray[np.float32] = self.probabilities.max(axis=1, initial=0)
+        return certain if self.digitness is None else certain * self.digitness
+
+
+def handed_over(small: Answers, asked: NDArray[np.intp], large: Answers) -> Answers:
+    """Put the large network's answers in the place of the small one's where it was asked.
+
+    Args:
+        small: of N scans.
+        asked: int [M], which of them the large one was asked about.
+        large: of these M.
+    """
+    probabilities, digitness = small.probabilities.copy(), small.digitness
+    probabilities[asked] = large.probabilities
+    if digitness is not None and large.digitness is not None:
+        digitness = digitness.copy()
+        digitness[asked] = large.digitness
+    digits = probabilities.argmax(axis=1)
+    agreement = small.probabilities[np.arange(len(digits)), digits]
+    agreement[asked] = np.minimum(agreement[asked], large.probabilities.max(axis=1, initial=0))
+    return Answers(probabilities, digitness, agreement)
+
+
+def tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Give probabilities float32 [N, 10] as a temperature makes them of their logarithms."""
+    return softmax(log_of(probabilities) / np.float32(temperature))
+
+
+def log_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give logarithms float32, of 0 too: that is of the least normal number."""
+    logarithms: NDArray[np.float32] = np.log(np.maximum(probabilities, LEAST))
+    return logarithms
 
 
 def digitness(logits: NDArray[np.float32]) -> NDArray[np.float32]:

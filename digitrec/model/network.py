@@ -1,4 +1,7 @@
-"""DigitNet, the report's network: 8,490 parameters."""
+"""The networks: DigitNet, the report's, of 8,490 parameters, and LargeNet, of 162,954."""
+
+import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +26,9 @@ class DigitNet(nn.Module):
     def __init__(self, *, batch_norm: bool = False) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(1, 10, kernel_size=5)
-        self.norm1 = nn.BatchNorm2d(10) if batch_norm else nn.Identity()
+        self.norm1 = _norm(10, batch_norm)
         self.conv2 = nn.Conv2d(10, 20, kernel_size=5)
-        self.norm2 = nn.BatchNorm2d(20) if batch_norm else nn.Identity()
+        self.norm2 = _norm(20, batch_norm)
         self.linear = nn.Linear(320, 10)
 
     def forward(self, scaled: Tensor) -> Tensor:
@@ -36,19 +39,61 @@ class DigitNet(nn.Module):
         return logits
 
 
-def folded(network: DigitNet) -> DigitNet:
+class LargeNet(nn.Module):
+    """Five convolutions and one linear layer: 162,954 parameters, each used many times a scan.
+
+    scaled scans float32 [N, 1, 28, 28] → conv 5×5, ReLU, max-pool 2 → [N, 16, 12, 12]
+    → two convs 3×3, ReLU → [N, 64, 12, 12] → max-pool 2 → two convs 3×3, ReLU → [N, 96, 6, 6]
+    → each channel's highest value → [N, 96] → linear → logits float32 [N, 10].
+    """
+
+    def __init__(self, *, batch_norm: bool = False) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, kernel_size=5)
+        self.conv2 = nn.Conv2d(16, 32, kernel_size=3, padding=1)
+        self.conv3 = nn.Conv2d(32, 64, kernel_size=3, padding=1)
+        self.conv4 = nn.Conv2d(64, 96, kernel_size=3, padding=1)
+        self.conv5 = nn.Conv2d(96, 96, kernel_size=3, padding=1)
+        self.norm1 = _norm(16, batch_norm)
+        self.norm2 = _norm(32, batch_norm)
+        self.norm3 = _norm(64, batch_norm)
+        self.norm4 = _norm(96, batch_norm)
+        self.norm5 = _norm(96, batch_norm)
+        self.linear = nn.Linear(96, 10)
+
+    def forward(self, scaled: Tensor) -> Tensor:
+        """Give the logits float32 [N, 10] of scaled scans float32 [N, 1, 28, 28]."""
+        features = F.max_pool2d(F.relu(self.norm1(self.conv1(scaled))), 2)
+        features = F.relu(self.norm2(self.conv2(features)))
+        features = F.max_pool2d(F.relu(self.norm3(self.conv3(features))), 2)
+        features = F.relu(self.norm4(self.conv4(features)))
+        features = F.relu(self.norm5(self.conv5(features)))
+        logits: Tensor = self.linear(features.amax(dim=(2, 3)))
+        return logits
+
+
+Network = TypeVar("Network", bound=nn.Module)
+# What `--network` names.
+NETWORKS: dict[str, type[DigitNet] | type[LargeNet]] = {"small": DigitNet, "large": LargeNet}
+
+
+def folded(network: Network) -> Network:
     """Give the same function without batch normalisation, which becomes a part of the convolutions.
 
     In evaluation it is a factor and a summand for each channel (Ioffe and Szegedy, "Batch
-    normalization", 2015): 8,490 parameters say the same.
+    normalization", 2015): 8,490 parameters say the same. `norm1` follows `conv1`, and so on.
     """
-    plain = DigitNet().eval()
-    plain.load_state_dict(network.state_dict(), strict=False)
-    if isinstance(network.norm1, nn.BatchNorm2d) and isinstance(network.norm2, nn.BatchNorm2d):
-        network.eval()
-        plain.conv1 = fuse_conv_bn_eval(network.conv1, network.norm1)
-        plain.conv2 = fuse_conv_bn_eval(network.conv2, network.norm2)
+    plain = copy.deepcopy(network).eval()
+    for name, norm in list(plain.named_children()):
+        if isinstance(norm, nn.BatchNorm2d):
+            conv = name.replace("norm", "conv")
+            setattr(plain, conv, fuse_conv_bn_eval(getattr(plain, conv), norm))
+            setattr(plain, name, nn.Identity())
     return plain
+
+
+def _norm(channels: int, batch_norm: bool) -> nn.Module:
+    return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
 
 
 class ScanNet(nn.Module):

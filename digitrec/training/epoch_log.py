@@ -50,9 +50,10 @@ class EpochWriter(UserCallback):
             file.write(json.dumps(metrics[0]) + "\n")
 
 
-def read_records(path: Path) -> list[EpochRecord]:
-    """Read a `log.jsonl`."""
-    return [EpochRecord(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+def parse_records(content: str) -> list[EpochRecord]:
+    """Read a `log.jsonl`, of a run that may still be writing its last line."""
+    *lines, _ = content.split("\n")
+    return [EpochRecord(**json.loads(line)) for line in lines]
 
 
 def write_records(path: Path, records: Sequence[EpochRecord]) -> None:

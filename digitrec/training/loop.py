@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitrec.model.network import DigitNet, scale, standardize, unit
+from digitrec.model.network import NETWORKS, scale, standardize, unit
 from digitrec.training.augment import augment
 from digitrec.training.recipes import Recipe, learning_rate_at
 
@@ -47,11 +47,11 @@ def labelled(
     )
 
 
-def begin(recipe: Recipe, device: torch.device) -> tuple[DigitNet, torch.optim.Optimizer]:
+def begin(recipe: Recipe, device: torch.device) -> tuple[nn.Module, torch.optim.Optimizer]:
     """Make a network with its first weights, a function of the recipe's seed, and its optimizer."""
     torch.manual_seed(recipe.seed)
     # Channels last: a step takes half the time on a CPU.
-    network = DigitNet(batch_norm=recipe.batch_norm)
+    network = NETWORKS[recipe.network](batch_norm=recipe.batch_norm)
     network = network.to(device).to(memory_format=torch.channels_last)
     # Without weight decay this is Adam.
     return network, torch.optim.AdamW(

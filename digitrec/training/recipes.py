@@ -22,6 +22,7 @@ class Recipe:
     batch_size: int  # images a step, over all workers together
     epochs: int
     learning_rate: float  # Adam's step size; of a schedule, the highest
+    network: str = "small"  # or large: see `digitrec.model.network`
     seed: int = 0  # of the first weights, of every epoch's shuffle and of all that is random
     schedule: str = "constant"  # or one-cycle: see `learning_rate_at`
     batch_norm: bool = False  # while it is trained: folded into the convolutions afterwards
@@ -58,7 +59,11 @@ class Recipe:
                 raise ValueError(f"{field} must be a number above 0, not {getattr(self, field)}")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"seed must be from 0 to 2147483647, not {self.seed}")
-        for field, known in (("schedule", ("constant", "one-cycle")), ("hold_out", HOLD_OUT)):
+        for field, known in (
+            ("network", ("small", "large")),
+            ("schedule", ("constant", "one-cycle")),
+            ("hold_out", HOLD_OUT),
+        ):
             if getattr(self, field) not in known:
                 raise ValueError(f"{field} must be one of {', '.join(known)}")
 
@@ -134,4 +139,19 @@ ROBUST = Recipe(
     min_digitness=0.946,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (REPORT, ROBUST)}
+# The same for the large network: what it does better with, and its own calibration.
+ROBUST_LARGE = replace(
+    ROBUST,
+    name="robust-large",
+    network="large",
+    epochs=30,
+    learning_rate=0.005,
+)
+
+# By `--recipe` and `--network`.
+RECIPES = {
+    ("report", "small"): REPORT,
+    ("report", "large"): replace(REPORT, name="report-large", network="large"),
+    ("robust", "small"): ROBUST,
+    ("robust", "large"): ROBUST_LARGE,
+}

@@ -14,7 +14,7 @@ import ray
 import ray.train
 import ray.train.torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from digitrec import plots
 from digitrec.errors import InputError, RunError
@@ -28,8 +28,8 @@ from digitrec.model.bundle import (
     write_calibration,
     write_scorecard,
 )
-from digitrec.model.engine import Engine
-from digitrec.model.network import DigitNet, folded
+from digitrec.model.engine import NetworkEngine, open_engine
+from digitrec.model.network import NETWORKS, folded
 from digitrec.ray_session import ray_session
 from digitrec.scans.labelled import load_labelled
 from digitrec.training.data import (
@@ -104,8 +104,8 @@ def train(settings: TrainSettings) -> Trained:
             state = _fit(settings, folder, data, use_gpu=use_gpu)
             records = [EpochRecord(**record) for record in state["records"]]
             write_records(folder.local / LOG, records)
-            weights = _weights(settings.recipe, state["network"])
-            _save(settings.recipe, folder.local / BUNDLE, weights, parts, measuring)
+            network = _network(settings.recipe, state["network"])
+            _save(settings.recipe, folder.local / BUNDLE, network, parts, measuring)
             bundle, measured = _measure(settings, folder.local / BUNDLE, name)
             _draw(records, parts, measured, folder.local / "plots")
         folder.publish()
@@ -194,33 +194,33 @@ def _use_gpu(device: str, workers: int) -> bool:
     return use_gpu
 
 
-def _weights(recipe: Recipe, trained: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the weights that a bundle has of those that a checkpoint has."""
-    network = DigitNet(batch_norm=recipe.batch_norm)
+def _network(recipe: Recipe, trained: dict[str, Tensor]) -> nn.Module:
+    """Give the network that a bundle has, of the weights that a checkpoint has."""
+    network = NETWORKS[recipe.network](batch_norm=recipe.batch_norm)
     network.load_state_dict(trained)
-    return folded(network).state_dict()
+    return folded(network)
 
 
 def _save(
     recipe: Recipe,
     folder: Path,
-    weights: dict[str, Tensor],
+    network: nn.Module,
     parts: dict[str, Arrays],
     measuring: Arrays,
 ) -> None:
     """Write the bundle: calibrated on the validation part, or as the recipe says."""
     calibration = Calibration(recipe.temperature, recipe.min_digitness)
     save_bundle(
-        folder, weights, recipe=asdict(recipe), data=described(parts), calibration=calibration
+        folder, network, recipe=asdict(recipe), data=described(parts), calibration=calibration
     )
     if recipe.hold_out == "validation":
-        logits = Engine(load_bundle(folder)).logits(measuring[0])
+        logits = NetworkEngine(load_bundle(folder)).logits(measuring[0])
         write_calibration(folder, calibrate(logits, measuring[1], junk=recipe.junk > 0))
 
 
 def _measure(settings: TrainSettings, folder: Path, name: str) -> tuple[Bundle, Measured]:
     """Measure the bundle and write what it scored into its card; give it as it is then."""
-    measured = measure(Engine(load_bundle(folder)), load_labelled(name, settings.data))
+    measured = measure(open_engine(load_bundle(folder)), load_labelled(name, settings.data))
     write_scorecard(folder, {name: measured.scores()})
     return load_bundle(folder), measured
 

@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.model.bundle import Calibration
-from digitrec.model.engine import digitness, softmax
+from digitrec.model.engine import Answers, digitness, handed_over, log_of, softmax
 
 # The share of digits that may go to review for not looking like one.
 DOUBTED = 0.01
+# The share of digits about which a cascade asks its large network.
+ASKED = 0.1
 # Temperatures looked for, and how near to the best one.
 RANGE, STEPS = (0.05, 20.0), 60
 
@@ -22,6 +24,29 @@ def calibrate(logits: NDArray[np.float32], labels: NDArray[np.uint8], *, junk: b
     """
     least = float(np.quantile(digitness(logits), DOUBTED)) if junk else None
     return Calibration(fit_temperature(logits, labels), least)
+
+
+def calibrate_cascade(
+    small: Answers, large: Answers, labels: NDArray[np.uint8]
+) -> tuple[float, Calibration]:
+    """Fit a cascade on digits: the certainty below which it hands over, and its calibration.
+
+    Args:
+        small: what its small network says of N digits.
+        large: what its large one says of the same.
+        labels: uint8 [N], 0 to 9.
+    """
+    hand_over = float(np.quantile(small.certainty(), ASKED))
+    asked = np.flatnonzero(small.certainty() < hand_over)
+    merged = handed_over(
+        small,
+        asked,
+        Answers(
+            large.probabilities[asked], None if large.digitness is None else large.digitness[asked]
+        ),
+    )
+    least = None if merged.digitness is None else float(np.quantile(merged.digitness, DOUBTED))
+    return hand_over, Calibration(fit_temperature(log_of(merged.probabilities), labels), least)
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:

@@ -33,7 +33,8 @@ import psutil
 from pyarrow import parquet
 
 from digitrec.bulk.tally import Span, Tally, speed
-from digitrec.model.bundle import ASSETS, ONNX, WEIGHTS
+from digitrec.model.bundle import ONNX, WEIGHTS
+from digitrec.model.shipped import SHIPPED
 from digitrec.scans import mnist
 from digitrec.scans.labelled import png
 
@@ -54,7 +55,7 @@ import json, multiprocessing, sys, time
 from digitrec.bulk.parts import part_table, write_part
 from digitrec.bulk.tally import tally
 from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import Engine
+from digitrec.model.engine import open_engine
 from digitrec.reading import read_contents
 from digitrec.scans.contents import contents
 from digitrec.scans.inputs import list_inputs
@@ -63,7 +64,7 @@ CHUNK, WARM_UP = 4096, 256
 scans, out, workers = sys.argv[1], open_folder(sys.argv[2]), int(sys.argv[3])
 
 def work(number):
-    engine = Engine(load_bundle())
+    engine = open_engine(load_bundle("small"))
     mine = paths[number * share : (number + 1) * share]
     read_contents(contents(mine[:WARM_UP]), len(mine[:WARM_UP]), engine)
     spans = []
@@ -205,7 +206,7 @@ def bare_loop(scans: Path, out: Path) -> Run:
 
 def digitrec(scans: Path, out: Path) -> Run:
     """Run the command itself; `told` is the JSON that it prints."""
-    options = ("--out", out, "--quiet", "--json")
+    options = ("--model", "small", "--out", out, "--quiet", "--json")
     printed, run = python("-m", "digitrec.cli", "classify", scans, *options)
     told = json.loads(printed)
     # Its own clock begins after Python's start and the imports: the first part's file tells all.
@@ -215,7 +216,7 @@ def digitrec(scans: Path, out: Path) -> Run:
 
 def ray_idiom(scans: Path, out: Path) -> Run:
     """Read and classify images as Ray Data's guide does."""
-    _, run = python("-c", RAY_IDIOM, scans, out, ASSETS / "small" / ONNX, CPUS)
+    _, run = python("-c", RAY_IDIOM, scans, out, SHIPPED["small"] / ONNX, CPUS)
     columns = ["worker", "began", "ended"]
     batches = parquet.read_table(out, columns=columns).group_by(columns)
     spans = batches.aggregate([([], "count_all")]).select([*columns, "count_all"]).to_pylist()
@@ -224,7 +225,7 @@ def ray_idiom(scans: Path, out: Path) -> Run:
 
 def data_loader(scans: Path, out: Path) -> Run:
     """Classify as torch programs usually do."""
-    printed, run = python("-c", DATA_LOADER, scans, out, ASSETS / "small" / WEIGHTS, CPUS)
+    printed, run = python("-c", DATA_LOADER, scans, out, SHIPPED["small"] / WEIGHTS, CPUS)
     batches = json.loads(printed)
     # Each worker reads two batches ahead while torch warms up: these are one part, the first.
     head, rest = batches[: 2 * CPUS + 1], batches[2 * CPUS + 1 :]

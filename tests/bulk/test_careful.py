@@ -83,7 +83,7 @@ def test_a_scan_that_stalls_is_given_up(scans: list[Content], bundle: Bundle) ->
 def test_a_reader_that_can_not_even_start_ends_the_run(
     scans: list[Content], bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("digitrec.bulk.careful.Engine", lambda bundle: os._exit(7))
+    monkeypatch.setattr("digitrec.bulk.careful.open_engine", lambda bundle: os._exit(7))
     with pytest.raises(RunError, match=r"fails: its reader died .exit code 7"):
         read_carefully(iter(scans), bundle)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from digitrec.training.epoch_log import read_records
+from digitrec.training.epoch_log import parse_records
 from digitrec.training.recipes import REPORT
 from digitrec.training.train import TrainSettings, train
 from tests.training.test_train import small_mnist  # noqa: F401
@@ -38,7 +38,7 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_as_it_would_have(
         log = tmp_path / "killed" / "log.jsonl"
         deadline = time.monotonic() + 120
         while not killed and time.monotonic() < deadline:
-            if log.is_file() and len(read_records(log)) >= 2:
+            if log.is_file() and len(parse_records(log.read_text())) >= 2:
                 victim = train_workers()[0]
                 os.kill(victim.pid, signal.SIGKILL)
                 killed.append(victim.pid)
@@ -51,7 +51,7 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_as_it_would_have(
     killer.join()
     assert killed
     assert [record.epoch for record in survived.records] == [1, 2, 3, 4, 5, 6]
-    assert read_records(tmp_path / "killed" / "log.jsonl") == survived.records
+    assert parse_records((tmp_path / "killed" / "log.jsonl").read_text()) == survived.records
     if workers == 1:
         undisturbed = train(replace(settings, out=str(tmp_path / "undisturbed")))
         assert survived.card.id == undisturbed.card.id

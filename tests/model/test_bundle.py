@@ -10,7 +10,6 @@ import torch
 
 from digitrec.errors import BundleError
 from digitrec.model.bundle import (
-    ASSETS,
     Calibration,
     is_bundle,
     load_bundle,
@@ -18,8 +17,9 @@ from digitrec.model.bundle import (
     write_calibration,
     write_scorecard,
 )
-from digitrec.model.engine import Engine, digitness, softmax
+from digitrec.model.engine import NetworkEngine, digitness, open_engine, softmax
 from digitrec.model.network import DigitNet, ScanNet
+from digitrec.model.shipped import SHIPPED
 from digitrec.training.recipes import ROBUST, Recipe
 
 
@@ -32,7 +32,7 @@ def trained() -> DigitNet:
 @pytest.fixture(scope="module")
 def saved(trained: DigitNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "bundle"
-    save_bundle(folder, trained.state_dict(), recipe={"name": "x"}, data={"mnist:train": {}})
+    save_bundle(folder, trained, recipe={"name": "x"}, data={"mnist:train": {}})
     return folder
 
 
@@ -53,7 +53,7 @@ def test_the_files_are_the_contracts(saved: Path, trained: DigitNet) -> None:
 @pytest.mark.parametrize("count", [0, 1, 5, 600])
 def test_the_engine_gives_torchs_probabilities(saved: Path, trained: DigitNet, count: int) -> None:
     scans = np.random.default_rng(0).integers(0, 256, (count, 28, 28), dtype=np.uint8)
-    probabilities = Engine(load_bundle(saved)).answers(scans).probabilities
+    probabilities = open_engine(load_bundle(saved)).answers(scans).probabilities
     with torch.inference_mode():
         expected = ScanNet(trained)(torch.from_numpy(scans)).softmax(1).numpy()
     assert probabilities.shape == (count, 10)
@@ -64,9 +64,9 @@ def test_the_id_is_of_the_weights_alone(saved: Path, trained: DigitNet, tmp_path
     identity = load_bundle(saved).card.id
     assert len(identity) == 12
     assert set(identity) <= set("0123456789abcdef")
-    save_bundle(tmp_path / "same", trained.state_dict(), recipe={"name": "y"}, data={})
+    save_bundle(tmp_path / "same", trained, recipe={"name": "y"}, data={})
     assert load_bundle(tmp_path / "same").card.id == identity
-    other = {name: tensor + 1 for name, tensor in trained.state_dict().items()}
+    other = DigitNet()  # with other first weights
     save_bundle(tmp_path / "other", other, recipe={"name": "x"}, data={})
     assert load_bundle(tmp_path / "other").card.id != identity
 
@@ -82,9 +82,7 @@ def test_a_calibration_is_in_the_card_and_used(
     saved: Path, trained: DigitNet, tmp_path: Path
 ) -> None:
     calibration = Calibration(2.0, 0.9)
-    save_bundle(
-        tmp_path, trained.state_dict(), recipe={"name": "x"}, data={}, calibration=calibration
-    )
+    save_bundle(tmp_path, trained, recipe={"name": "x"}, data={}, calibration=calibration)
     plain, calibrated = load_bundle(saved), load_bundle(tmp_path)
     assert (calibrated.card.temperature, calibrated.card.min_digitness) == (2.0, 0.9)
     assert (plain.card.temperature, plain.card.min_digitness) == (1.0, None)
@@ -92,7 +90,7 @@ def test_a_calibration_is_in_the_card_and_used(
     assert calibrated.card.calibration_id != plain.card.calibration_id
 
     scans = np.random.default_rng(0).integers(0, 256, (9, 28, 28), dtype=np.uint8)
-    engine = Engine(calibrated)
+    engine = NetworkEngine(calibrated)
     logits = engine.logits(scans)
     answers = engine.answers(scans)
     np.testing.assert_allclose(answers.probabilities, softmax(logits / 2), atol=1e-6)
@@ -100,7 +98,7 @@ def test_a_calibration_is_in_the_card_and_used(
     # Digitness is of the logits as they are.
     assert answers.digitness is not None
     np.testing.assert_allclose(answers.digitness, digitness(logits), atol=1e-6)
-    assert Engine(plain).answers(scans).digitness is None
+    assert open_engine(plain).answers(scans).digitness is None
 
 
 def test_a_bundle_calibrated_later_is_as_one_saved_so(
@@ -110,7 +108,7 @@ def test_a_bundle_calibrated_later_is_as_one_saved_so(
     at_once = tmp_path / "at-once"
     save_bundle(
         at_once,
-        trained.state_dict(),
+        trained,
         recipe={"name": "x"},
         data={"mnist:train": {}},
         calibration=calibration,
@@ -159,8 +157,8 @@ def test_the_shipped_bundle_is_what_its_card_says(
     assert Recipe(**card.recipe) == ROBUST
     assert (card.temperature, card.min_digitness) == (ROBUST.temperature, ROBUST.min_digitness)
     images, labels = mnist_test
-    right = Engine(load_bundle("small")).logits(images).argmax(1) == labels
+    right = NetworkEngine(load_bundle("small")).logits(images).argmax(1) == labels
     assert abs(right.mean() - card.scorecard["mnist:test"]["accuracy"]) < 0.0005
     assert 0.994 <= right.mean() <= 0.996
-    weights = torch.load(ASSETS / "small" / "digit_recognition_model.pt", weights_only=True)
+    weights = torch.load(SHIPPED["small"] / "digit_recognition_model.pt", weights_only=True)
     assert sum(tensor.numel() for tensor in weights["state_dict"].values()) == 8490

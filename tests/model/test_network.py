@@ -1,6 +1,8 @@
+import pytest
 import torch
+from torch import nn
 
-from digitrec.model.network import MNIST_MEAN, MNIST_STD, DigitNet, ScanNet, folded, scale
+from digitrec.model.network import MNIST_MEAN, MNIST_STD, DigitNet, LargeNet, ScanNet, folded, scale
 
 
 def test_it_is_the_reports_network_layer_by_layer() -> None:
@@ -37,18 +39,31 @@ def test_shapes_on_the_way() -> None:
     assert logits.shape == (3, 10)
 
 
-def test_folded_it_says_the_same_without_batch_normalisation() -> None:
+def test_the_large_one_layer_by_layer() -> None:
+    network, seen = LargeNet(), []
+    for layer in (network.conv1, network.conv2, network.conv3, network.conv4, network.conv5):
+        layer.register_forward_hook(lambda _, args, out: seen.append(tuple(out.shape[1:])))
+    assert network(torch.zeros(3, 1, 28, 28)).shape == (3, 10)
+    assert seen == [(16, 24, 24), (32, 12, 12), (64, 12, 12), (96, 6, 6), (96, 6, 6)]
+    assert sum(p.numel() for p in network.parameters()) == 162_954
+
+
+@pytest.mark.parametrize("make", [DigitNet, LargeNet])
+def test_folded_it_says_the_same_without_batch_normalisation(
+    make: type[DigitNet] | type[LargeNet],
+) -> None:
     torch.manual_seed(3)
-    network, scaled = DigitNet(batch_norm=True), torch.randn(64, 1, 28, 28)
-    for norm in (network.norm1, network.norm2):
-        torch.nn.init.normal_(norm.weight)
-        torch.nn.init.normal_(norm.bias)
+    network, scaled = make(batch_norm=True), torch.randn(64, 1, 28, 28)
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.weight)
+            nn.init.normal_(norm.bias)
     assert not torch.allclose(network(scaled), network.eval()(scaled), atol=0.1)
     plain = folded(network)
-    assert sum(p.numel() for p in plain.parameters()) == 8490
-    assert list(plain.state_dict()) == list(DigitNet().state_dict())
+    assert list(plain.state_dict()) == list(make().state_dict())
+    assert sum(p.numel() for p in plain.parameters()) == sum(p.numel() for p in make().parameters())
     torch.testing.assert_close(plain(scaled), network(scaled), atol=1e-4, rtol=1e-4)
-    without = DigitNet().eval()
+    without = make().eval()
     torch.testing.assert_close(folded(without)(scaled), without(scaled))
 
 

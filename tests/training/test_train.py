@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from digitrec.errors import InputError
 from digitrec.model.bundle import load_bundle
 from digitrec.scans import mnist
-from digitrec.training.epoch_log import read_records
+from digitrec.training.epoch_log import parse_records
 from digitrec.training.recipes import REPORT
 from digitrec.training.train import Trained, TrainSettings, train
 
@@ -64,7 +64,7 @@ def test_a_run_folder_is_complete(finished: tuple[Path, Trained]) -> None:
 
 def test_every_epoch_is_logged_alike_in_three_places(finished: tuple[Path, Trained]) -> None:
     out, trained = finished
-    assert read_records(out / "log.jsonl") == trained.records
+    assert parse_records((out / "log.jsonl").read_text()) == trained.records
     first, second = trained.records
     assert (first.epoch, second.epoch) == (1, 2)
     assert second.train_loss < first.train_loss < 0.6
@@ -111,7 +111,12 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
     assert first.records[0].test_loss == whole.records[0].test_loss
     assert [r.test_loss for r in second.records] == [r.test_loss for r in whole.records]
     assert second.card.id == whole.card.id != first.card.id
-    assert [record.epoch for record in read_records(Path(halves) / "log.jsonl")] == [1, 2, 3]
+    records = parse_records((Path(halves) / "log.jsonl").read_text())
+    assert [record.epoch for record in records] == [1, 2, 3]
+        1,
+        2,
+        3,
+    ]
     # Once more: there is nothing left to train, and nothing changes.
     assert train(TrainSettings(recipe=recipe, out=halves, resume=True)).card.id == whole.card.id
 

@@ -1,0 +1,12 @@
+"""The bundles that come with the package, by the names that `--model` takes."""
+
+from pathlib import Path
+
+ASSETS = Path(__file__).parent.parent / "assets"
+# The cascade's members lie in its folder.
+SHIPPED = {
+    "small": ASSETS / "cascade" / "small",
+    "large": ASSETS / "cascade" / "large",
+    "cascade": ASSETS / "cascade",
+}
+DEFAULT = "small"
