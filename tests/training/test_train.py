@@ -113,10 +113,6 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
     assert second.card.id == whole.card.id != first.card.id
     records = parse_records((Path(halves) / "log.jsonl").read_text())
     assert [record.epoch for record in records] == [1, 2, 3]
-        1,
-        2,
-        3,
-    ]
     # Once more: there is nothing left to train, and nothing changes.
     assert train(TrainSettings(recipe=recipe, out=halves, resume=True)).card.id == whole.card.id
 
