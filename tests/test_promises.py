@@ -16,9 +16,11 @@ ROOT = Path(__file__).parent.parent
 
 FLAGS = {
     "train": {
-        "--recipe", "--epochs", "--batch-size", "--learning-rate", "--hold-out", "--seed",
-        "--workers", "--device", "--out", "--resume", "--data", "--quiet",
+        "--recipe", "--network", "--epochs", "--batch-size", "--learning-rate", "--hold-out",
+        "--seed", "--workers", "--device", "--out", "--resume", "--data", "--quiet",
     },
+    "study": {"--epochs", "--device", "--out", "--data", "--quiet"},
+    "cascade": {"--out", "--like", "--data"},
     "data export": {"--out", "--split", "--data"},
     "data draw": {"--out", "--count", "--junk", "--seed", "--quiet"},
     "predict": {"--model", "--explain", "--out", "--json"},
@@ -50,6 +52,7 @@ def test_the_report_recipe_is_the_reports() -> None:
     settings = asdict(REPORT)
     its_own = {name: settings.pop(name) for name in ("name", "batch_size", "epochs")}
     assert its_own == {"name": "report", "batch_size": 128, "epochs": 30}
+    assert settings.pop("network") == "small"
     assert (settings.pop("learning_rate"), settings.pop("schedule")) == (0.0005, "constant")
     assert (settings.pop("hold_out"), settings.pop("temperature")) == ("nothing", 1.0)
     # In full, if there were anything to change or drawn.
@@ -94,7 +97,7 @@ def test_a_classify_worker_loads_no_torch() -> None:
 
 def test_jobs_are_thin() -> None:
     jobs = list((ROOT / "jobs").glob("*.py"))
-    assert {job.stem for job in jobs} == {"train", "classify", "pack"}
+    assert {job.stem for job in jobs} == {"train", "study", "classify", "pack"}
     assert all(len(job.read_text().splitlines()) <= 40 for job in jobs)
 
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from digitrec.model.network import MNIST_MEAN, MNIST_STD, DigitNet, LargeNet, ScanNet, folded, scale
 
@@ -80,3 +81,18 @@ def test_the_constants_are_mnists(mnist_train: tuple) -> None:
     images = mnist_train[0] / 255
     assert abs(images.mean() - MNIST_MEAN) < 1e-4
     assert abs(images.std() - MNIST_STD) < 1e-4
+
+
+def test_pooled_before_the_relu_is_the_reports_order() -> None:
+    torch.manual_seed(4)
+    network, scaled = DigitNet(), torch.randn(64, 1, 28, 28)
+    features = F.max_pool2d(F.relu(network.conv1(scaled)), 2)
+    features = F.max_pool2d(F.relu(network.conv2(features)), 2)
+    logits = network.linear(features.flatten(1))
+    assert torch.equal(network(scaled), logits)
+    weights = list(network.parameters())
+    expected = torch.autograd.grad(logits.square().sum(), weights)
+    for found, gradient in zip(
+        torch.autograd.grad(network(scaled).square().sum(), weights), expected, strict=True
+    ):
+        assert torch.equal(found, gradient)
