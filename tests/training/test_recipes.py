@@ -3,7 +3,8 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from digitrec.training.recipes import HOLD_OUT, REPORT, RISE, STUDY, learning_rate_at
+from digitrec.model.network import NETWORKS
+from digitrec.training.recipes import HOLD_OUT, RECIPES, REPORT, RISE, STUDY, learning_rate_at
 
 
 @pytest.mark.parametrize(
@@ -42,13 +43,23 @@ def test_the_study_has_the_reports_figures() -> None:
     assert len({recipe.name for recipe in (REPORT, *STUDY.values())}) == 5
 
 
-@pytest.mark.parametrize("field", ["schedule", "hold_out"])
+@pytest.mark.parametrize("field", ["network", "schedule", "hold_out"])
 def test_an_unknown_choice_names_the_known_ones(field: str) -> None:
-    known = {"schedule": ("constant", "one-cycle"), "hold_out": HOLD_OUT}[field]
+    known = {
+        "network": tuple(NETWORKS),
+        "schedule": ("constant", "one-cycle"),
+        "hold_out": HOLD_OUT,
+    }[field]
     with pytest.raises(ValueError, match=f"{field} must be one of {', '.join(known)}"):
         replace(REPORT, **{field: "other"})
     for value in known:
         assert getattr(replace(REPORT, **{field: value}), field) == value
+
+
+def test_every_recipe_is_for_the_network_that_it_is_named_by() -> None:
+    for (recipe, network), settings in RECIPES.items():
+        assert settings.network == network
+        assert settings.name == (recipe if network == "small" else f"{recipe}-{network}")
 
 
 def test_a_constant_learning_rate_stays() -> None:

@@ -10,9 +10,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from digitrec.errors import InputError
 from digitrec.model.bundle import load_bundle
+from digitrec.model.network import LargeNet
 from digitrec.scans import mnist
 from digitrec.training.epoch_log import parse_records
-from digitrec.training.recipes import REPORT
+from digitrec.training.recipes import RECIPES, REPORT
 from digitrec.training.train import Trained, TrainSettings, train
 
 pytestmark = pytest.mark.usefixtures("ray_local")
@@ -115,6 +116,19 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
     assert [record.epoch for record in records] == [1, 2, 3]
     # Once more: there is nothing left to train, and nothing changes.
     assert train(TrainSettings(recipe=recipe, out=halves, resume=True)).card.id == whole.card.id
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_a_large_network_is_trained_the_same_way(tmp_path: Path) -> None:
+    fewer = {"epochs": 1, "coarse": 50, "drawn": 100, "junk": 100}
+    recipe = replace(RECIPES["robust", "large"], hold_out="nothing", **fewer)
+    trained = train(TrainSettings(recipe=recipe, out=str(tmp_path / "large")))
+    assert trained.card.architecture == "LargeNet"
+    assert trained.records[0].test_accuracy > 0.9
+    weights = torch.load(tmp_path / "large/bundle/digit_recognition_model.pt", weights_only=True)
+    network = LargeNet()
+    network.load_state_dict(weights["state_dict"])
+    assert trained.card.scorecard["mnist:test"]["accuracy"] > 0.9
 
 
 def test_more_workers_or_gpus_than_there_are(tmp_path: Path) -> None:
