@@ -18,7 +18,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from digitrec.folder import Folder
-from digitrec.scans.inputs import Found, one_names, readable, stream_inputs
+from digitrec.scans.inputs import one_names, stream_inputs
+from digitrec.scans.paths import Found, readable
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import Notes
 

@@ -19,8 +19,8 @@ from digitrec.model.engine import Engine, open_engine
 from digitrec.model.shipped import DEFAULT
 from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW, Content, Readings, read_contents
 from digitrec.scans.contents import contents
-from digitrec.scans.inputs import readable
 from digitrec.scans.normalize import NORMALIZER_VERSION, load, prepare
+from digitrec.scans.paths import readable
 from digitrec.storage import Remote, open_remotes
 
 # A chunk whose reader died so often is read with care.

@@ -13,7 +13,7 @@ from digitrec.bulk.tally import Tally
 from digitrec.errors import RunError
 from digitrec.folder import Folder
 from digitrec.reading import Readings
-from digitrec.scans.inputs import readable
+from digitrec.scans.paths import readable
 
 TALLY = b"digitrec.tally"  # in a part's footer
 

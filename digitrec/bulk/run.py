@@ -36,7 +36,8 @@ from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder, open_folder
 from digitrec.progress import progress
-from digitrec.scans.inputs import readable, stream_inputs
+from digitrec.scans.inputs import stream_inputs
+from digitrec.scans.paths import readable
 from digitrec.scans.walk import Notes
 from digitrec.storage import is_uri, shown
 from digitrec.version import __version__

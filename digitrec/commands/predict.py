@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     from digitrec.reading import read
-    from digitrec.scans.inputs import readable
+    from digitrec.scans.paths import readable
 
     for file in options.files:
         if not os.path.lexists(file):
@@ -55,7 +55,7 @@ def _explain(options: argparse.Namespace) -> None:
     from digitrec import plots_explain
     from digitrec.model.bundle import load_bundle
     from digitrec.model.engine import open_engine
-    from digitrec.scans.inputs import readable
+    from digitrec.scans.paths import readable
     from digitrec.trust.explain import explain
 
     engine = open_engine(load_bundle(options.model))
@@ -74,7 +74,7 @@ def _explain(options: argparse.Namespace) -> None:
 
 def _picture_names(files: list[str]) -> list[str]:
     """Name each file's picture: by its own name, with a number where that comes again."""
-    from digitrec.scans.inputs import readable
+    from digitrec.scans.paths import readable
 
     names: list[str] = []
     for file in files:

@@ -15,6 +15,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from digitrec.errors import InputError
+from digitrec.scans.paths import Found, readable
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import BATCH, Notes, walk, walk_remote
 
@@ -28,14 +29,6 @@ SHARDS = "shard-*.parquet"
 # In a path that has other names too: relative, or with `//`, `/./` or `/../`.
 ODD = re.compile(r"/\.{0,2}/|/\.{1,2}$|^[^/]")
 ODD_PARTS = ("//", "/./", "/../", "/.\n", "/..\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Paths of scans, each for the first time; or the members of one row group of a shard."""
-
-    paths: list[str]
-    row_group: int | None = None  # None: files; else the paths are `shard#member`
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,14 +238,3 @@ def _one_name(path: str) -> str:
 def is_scan_name(name: str) -> bool:
     """Tell whether a file of this name in a folder is a scan."""
     return name.lower().endswith(ENDINGS)
-
-
-def readable(path: str) -> str:
-    r"""Write a path as valid Unicode: bytes that are not UTF-8 as `\xNN`, a backslash as `\\`."""
-    if "\\" in path:
-        path = path.replace("\\", "\\\\")
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(path).decode("utf-8", "backslashreplace")
-    return path

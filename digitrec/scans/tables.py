@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from digitrec.errors import InputError, ScanError
-from digitrec.scans.inputs import Found, readable
+from digitrec.scans.paths import Found, readable
 from digitrec.scans.walk import BATCH
 from digitrec.storage import LASTING, TRIES, Remote, pause, remote_of, with_retries
 

@@ -14,7 +14,7 @@ from digitrec.bulk.chunks import (
     write_chunk,
 )
 from digitrec.folder import Folder, open_folder
-from digitrec.scans.inputs import Found
+from digitrec.scans.paths import Found
 
 NONE_DONE: frozenset[int] = frozenset()
 

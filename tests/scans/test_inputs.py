@@ -10,7 +10,8 @@ from pyarrow import parquet
 
 from digitrec.errors import InputError
 from digitrec.scans import walk
-from digitrec.scans.inputs import Found, Listing, list_inputs, readable, sort_inputs, stream_inputs
+from digitrec.scans.inputs import Listing, list_inputs, sort_inputs, stream_inputs
+from digitrec.scans.paths import Found, readable
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import BATCH, Notes
 from tests.scans.test_tables import LISTS, write_list, write_shard

@@ -9,7 +9,7 @@ from pyarrow import csv, parquet
 
 from digitrec import storage
 from digitrec.errors import InputError, ScanError
-from digitrec.scans.inputs import Found
+from digitrec.scans.paths import Found
 from digitrec.scans.tables import member_name, members, shard_schema, stream_table
 from digitrec.scans.walk import BATCH
 
