@@ -20,7 +20,7 @@ demo: $(VENV)/.installed-train
 	@echo "--- classifying both folders, with the bundle that digitrec ships"
 	$(BIN)/digitrec classify demo/scans demo/drawn --out demo/result
 	@echo "--- how much of it is right: by the run of $(EPOCHS) epochs, and by the shipped bundle"
-	$(BIN)/digitrec evaluate demo/run small demo/scans demo/drawn --out demo/evaluation
+	$(BIN)/digitrec evaluate demo/run cascade demo/scans demo/drawn --out demo/evaluation
 	@echo
 	@echo "result       demo/result (Parquet)"
 	@echo "pictures     demo/run/plots, demo/drawn, demo/evaluation"

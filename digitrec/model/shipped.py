@@ -9,4 +9,4 @@ SHIPPED = {
     "large": ASSETS / "cascade" / "large",
     "cascade": ASSETS / "cascade",
 }
-DEFAULT = "small"
+DEFAULT = "cascade"

@@ -144,10 +144,12 @@ ROBUST_LARGE = replace(
     ROBUST,
     name="robust-large",
     network="large",
-    epochs=30,
+    epochs=20,
     learning_rate=0.005,
     clean_share=0.2,
     pen_share=0.2,
+    temperature=1.22,
+    min_digitness=0.9968,
 )
 
 # By `--recipe` and `--network`.

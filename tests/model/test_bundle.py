@@ -20,7 +20,7 @@ from digitrec.model.bundle import (
 from digitrec.model.engine import NetworkEngine, digitness, open_engine, softmax
 from digitrec.model.network import DigitNet, ScanNet
 from digitrec.model.shipped import SHIPPED
-from digitrec.training.recipes import ROBUST, Recipe
+from digitrec.training.recipes import ROBUST, ROBUST_LARGE, Recipe
 
 
 @pytest.fixture(scope="module")
@@ -149,16 +149,26 @@ def test_damage_is_said(saved: Path, tmp_path: Path) -> None:
         load_bundle(tmp_path / "lost")
 
 
-def test_the_shipped_bundle_is_what_its_card_says(
-    mnist_test: tuple[np.ndarray, np.ndarray],
-) -> None:
-    card = load_bundle("small").card
+@pytest.mark.parametrize(
+    ("name", "recipe", "parameters"), [("small", ROBUST, 8_490), ("large", ROBUST_LARGE, 162_954)]
+)
+def test_a_shipped_network_is_of_its_recipe(name: str, recipe: Recipe, parameters: int) -> None:
+    card = load_bundle(name).card
     # All settings, so that the recipe in the code is the one that makes it.
-    assert Recipe(**card.recipe) == ROBUST
-    assert (card.temperature, card.min_digitness) == (ROBUST.temperature, ROBUST.min_digitness)
+    assert Recipe(**card.recipe) == recipe
+    assert (card.temperature, card.min_digitness) == (recipe.temperature, recipe.min_digitness)
+    weights = torch.load(SHIPPED[name] / "digit_recognition_model.pt", weights_only=True)
+    assert sum(tensor.numel() for tensor in weights["state_dict"].values()) == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("small", 0.994), ("large", 0.996), ("cascade", 0.996)]
+)
+def test_a_shipped_bundle_is_as_right_as_its_card_says(
+    name: str, least: float, mnist_test: tuple[np.ndarray, np.ndarray]
+) -> None:
+    bundle = load_bundle(name)
     images, labels = mnist_test
-    right = NetworkEngine(load_bundle("small")).logits(images).argmax(1) == labels
-    assert abs(right.mean() - card.scorecard["mnist:test"]["accuracy"]) < 0.0005
-    assert 0.994 <= right.mean() <= 0.996
-    weights = torch.load(SHIPPED["small"] / "digit_recognition_model.pt", weights_only=True)
-    assert sum(tensor.numel() for tensor in weights["state_dict"].values()) == 8490
+    right = (open_engine(bundle).answers(images).probabilities.argmax(1) == labels).mean()
+    assert abs(right - bundle.card.scorecard["mnist:test"]["accuracy"]) < 0.0005
+    assert least <= right <= 0.999
