@@ -2,14 +2,13 @@
 
 import logging
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
 
 from digitrec.errors import RunError
+from digitrec.interrupt import interrupt_waits
 
 
 @contextmanager
@@ -27,7 +26,9 @@ def ray_session() -> Iterator[None]:
         yield
         return
     try:
-        with _interrupt_waits():
+        # An interrupt that falls into a fork hook of Python is lost, with the lock of `logging`
+        # held for ever; and only a session that has started can be shut down.
+        with interrupt_waits():
             _connect(os.environ.get("RAY_ADDRESS"))
         yield
     finally:
@@ -48,24 +49,3 @@ def _connect(address: str | None) -> None:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as why:
         raise RunError(f"no Ray cluster answers at RAY_ADDRESS={address}: {why}") from why
-
-
-@contextmanager
-def _interrupt_waits() -> Iterator[None]:
-    """Keep Ctrl-C until the block has ended.
-
-    Ray starts processes by fork, and an interrupt that falls into one of Python's fork hooks is
-    lost, with the lock of `logging` held for ever: the run would hang. Besides, only a session
-    that has started can be shut down.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupts: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupts:
-        raise KeyboardInterrupt

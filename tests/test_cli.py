@@ -189,6 +189,6 @@ def test_an_interrupt_is_no_traceback(tmp_path: Path, scans: Path) -> None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 1
+    assert process.returncode == 1, err
     assert "Traceback" not in err
     assert err.endswith("digitrec classify: stopped; the same command goes on from there\n")

@@ -35,6 +35,7 @@ from digitrec.bulk.trace import Trace
 from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder, open_folder
+from digitrec.interrupt import interrupt_waits
 from digitrec.progress import progress
 from digitrec.scans.inputs import stream_inputs
 from digitrec.scans.paths import readable
@@ -225,8 +226,9 @@ def _parts(
         for number in list_chunks(work.folder, inputs, done, work.size):
             yield work(number, here=True)
         return
-    # Small inputs need not wait for Ray's import.
-    from digitrec.ray_session import ray_session
+    # Small inputs need not wait for Ray's import, in which an interrupt may be lost.
+    with interrupt_waits():
+        from digitrec.ray_session import ray_session
 
     with ThreadPoolExecutor(1) as pool:
         # Ray Data takes a second to import, in which Ray's start is mostly waiting.
