@@ -105,5 +105,7 @@ def test_the_project_carries_no_large_file() -> None:
     files = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert files
-    assert all((ROOT / file).stat().st_size < 500_000 for file in files if (ROOT / file).exists())
+    sizes = {file: (ROOT / file).stat().st_size for file in files if (ROOT / file).exists()}
+    assert sizes
+    # The large network's weights are the largest there is: 163,000 numbers of four bytes.
+    assert {file: size for file, size in sizes.items() if size > 700_000} == {}
