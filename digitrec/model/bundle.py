@@ -307,6 +307,7 @@ def _export_onnx(network: "nn.Module") -> bytes:
     import logging
 
     import torch
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
     from digitrec.model.network import ScanNet
 
@@ -323,6 +324,8 @@ def _export_onnx(network: "nn.Module") -> bytes:
         verbose=False,
     )
     assert program is not None  # None is the answer of the old exporter only
+    # The exporter notes where each operation came from: paths of the machine that trained.
+    ClearMetadataAndDocStringPass()(program.model)
     onnx: bytes = program.model_proto.SerializeToString()
     _check_export(scan_net, onnx)
     return onnx

@@ -50,6 +50,14 @@ def test_the_files_are_the_contracts(saved: Path, trained: DigitNet) -> None:
     assert isinstance(scans.shape[0], str)  # any number of scans
 
 
+def test_a_bundle_tells_nothing_of_the_machine_that_trained_it(saved: Path) -> None:
+    for folder in (saved, SHIPPED["small"], SHIPPED["large"]):
+        for file in folder.iterdir():
+            content = file.read_bytes()
+            assert b"network.py" not in content, file
+            assert b"site-packages" not in content, file
+
+
 @pytest.mark.parametrize("count", [0, 1, 5, 600])
 def test_the_engine_gives_torchs_probabilities(saved: Path, trained: DigitNet, count: int) -> None:
     scans = np.random.default_rng(0).integers(0, 256, (count, 28, 28), dtype=np.uint8)
