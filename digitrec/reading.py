@@ -143,12 +143,58 @@ def read_contents(
         normalizer: what brings pixels to 28×28; another one is for comparisons.
         noted: also tell what digitrec's own normaliser finds odd about each scan.
     """
+    clock = _Clock()
+    found = _prepared(contents, count, on_scan, normalizer, clock, noted=noted)
+    answers = engine.answers(found.scans)
+    probabilities, digitness = answers.probabilities, _known(answers.digitness, count)
+    _decide(found.decisions, found.reasons, digitness, engine.card.min_digitness)
+    digits = probabilities.argmax(axis=1).astype(np.int8)
+    clock.stop("infer")
+    return Readings(
+        digits=digits,
+        confidences=probabilities.max(axis=1, initial=0),
+        probabilities=probabilities,
+        decisions=found.decisions,
+        reasons=found.reasons,
+        widths=found.widths,
+        heights=found.heights,
+        digitness=digitness,
+        scans=found.scans,
+        notes=found.notes,
+        agreement=_known(answers.agreement, count),
+        first_frames=found.first_frames,
+        seconds=clock.seconds,
+    )
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """N scans on their way to the network, as the columns of `Readings`."""
+
+    scans: NDArray[np.uint8]
+    widths: NDArray[np.int32]
+    heights: NDArray[np.int32]
+    decisions: NDArray[np.object_]
+    reasons: NDArray[np.object_]
+    notes: NDArray[np.object_]
+    first_frames: int
+
+
+def _prepared(
+    contents: Iterable[Content],
+    count: int,
+    on_scan: Callable[[int], None],
+    normalizer: Normalizer,
+    clock: "_Clock",
+    *,
+    noted: bool,
+) -> _Prepared:
+    """Decode and normalise N scans as they come; see `read_contents`."""
     normalized = np.zeros((count, SIDE, SIDE), np.uint8)
     widths, heights = np.zeros(count, np.int32), np.zeros(count, np.int32)
     decisions, reasons = np.full(count, ACCEPT, object), np.full(count, None, object)
     notes = np.full(count, None, object)
     first_frames = 0
-    clock = _Clock()
     for k, content in enumerate(contents):
         clock.stop("read")
         on_scan(k)
@@ -169,26 +215,7 @@ def read_contents(
         first_frames += decoded.more_frames
     on_scan(count)
     decisions[(decisions == ACCEPT) & ~normalized.any(axis=(1, 2))] = BLANK
-    answers = engine.answers(normalized)
-    probabilities, digitness = answers.probabilities, _known(answers.digitness, count)
-    _decide(decisions, reasons, digitness, engine.card.min_digitness)
-    digits = probabilities.argmax(axis=1).astype(np.int8)
-    clock.stop("infer")
-    return Readings(
-        digits=digits,
-        confidences=probabilities.max(axis=1, initial=0),
-        probabilities=probabilities,
-        decisions=decisions,
-        reasons=reasons,
-        widths=widths,
-        heights=heights,
-        digitness=digitness,
-        scans=normalized,
-        notes=notes,
-        agreement=_known(answers.agreement, count),
-        first_frames=first_frames,
-        seconds=clock.seconds,
-    )
+    return _Prepared(normalized, widths, heights, decisions, reasons, notes, first_frames)
 
 
 def _known(values: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:
