@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digitrec.commands.parsing import add_command, add_data
+from digitrec.commands.parsing import add_command, add_data, shown_calibration
 from digitrec.errors import InputError
 from digitrec.files import check_is_free
 
 if TYPE_CHECKING:
-    from digitrec.model.bundle import Bundle
+    from digitrec.model.bundle import Bundle, Calibration
 
 
 def add(commands: Any) -> None:
@@ -47,15 +47,14 @@ def _cascade(options: argparse.Namespace) -> None:
     small, large = bundle_folder(options.small), bundle_folder(options.large)
     save_cascade(options.out, small, large, hand_over, calibration)
     card = load_bundle(options.out).card
-    least = "none" if card.min_digitness is None else f"{card.min_digitness:.4f}"
     print(
         f"hand-over    below a certainty of {hand_over:.4f}\n"
-        f"calibration  temperature {card.temperature:.3f}, least digitness {least}\n"
+        f"{shown_calibration(card)}"
         f"bundle       {options.out}  (id {card.id})"
     )
 
 
-def _taken(like: str) -> Any:
+def _taken(like: str) -> "tuple[float, Calibration]":
     """Give hand-over and calibration of another cascade."""
     from digitrec.model.bundle import Calibration, load_bundle
 
@@ -65,8 +64,8 @@ def _taken(like: str) -> Any:
     return card.hand_over, Calibration(card.temperature, card.min_digitness)
 
 
-def _fitted(members: "list[Bundle]", options: argparse.Namespace) -> Any:
-    """Fit hand-over and calibration on the validation part, and say how good that is there."""
+def _fitted(members: "list[Bundle]", options: argparse.Namespace) -> "tuple[float, Calibration]":
+    """Fit hand-over and calibration on the validation part."""
     from digitrec.model.engine import open_engine
     from digitrec.scans import mnist
     from digitrec.scans.labelled import validation_indices

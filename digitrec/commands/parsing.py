@@ -12,6 +12,7 @@ from digitrec.model.shipped import DEFAULT
 
 if TYPE_CHECKING:
     from digitrec.bulk.run import Outcome, RunSettings
+    from digitrec.model.bundle import Card
 
 
 class Parser(argparse.ArgumentParser):
@@ -114,6 +115,12 @@ def shown_out(options: argparse.Namespace) -> str:
 
     out: str = options.out
     return shown(out) if is_uri(out) else out
+
+
+def shown_calibration(card: "Card") -> str:
+    """Give the line that tells a bundle's temperature and the least digitness it accepts."""
+    least = "none" if card.min_digitness is None else f"{card.min_digitness:.4f}"
+    return f"calibration  temperature {card.temperature:.3f}, least digitness {least}\n"
 
 
 def answered(options: argparse.Namespace, outcome: "Outcome") -> bool:

@@ -5,7 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from digitrec.commands.parsing import add_command, add_data, add_device, add_quiet, training
+from digitrec.commands.parsing import (
+    add_command,
+    add_data,
+    add_device,
+    add_quiet,
+    shown_calibration,
+    training,
+)
 from digitrec.errors import InputError
 from digitrec.training.recipes import RECIPES, Recipe
 
@@ -98,8 +105,7 @@ def _train(options: argparse.Namespace) -> None:
 def _calibration(card: "Card") -> str:
     if card.min_digitness is None and card.temperature == 1:
         return ""
-    least = "none" if card.min_digitness is None else f"{card.min_digitness:.4f}"
-    return f"calibration  temperature {card.temperature:.3f}, least digitness {least}\n"
+    return shown_calibration(card)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
