@@ -108,4 +108,5 @@ def test_the_project_carries_no_large_file() -> None:
     sizes = {file: (ROOT / file).stat().st_size for file in files if (ROOT / file).exists()}
     assert sizes
     # The large network's weights are the largest there is: 163,000 numbers of four bytes.
-    assert {file: size for file, size in sizes.items() if size > 700_000} == {}
+    most = {file: 700_000 if "cascade/large/" in file else 500_000 for file in sizes}
+    assert {file: size for file, size in sizes.items() if size >= most[file]} == {}

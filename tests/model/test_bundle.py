@@ -170,13 +170,14 @@ def test_a_shipped_network_is_of_its_recipe(name: str, recipe: Recipe, parameter
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("small", 0.994), ("large", 0.996), ("cascade", 0.996)]
+    ("name", "least", "most"),
+    [("small", 0.994, 0.996), ("large", 0.996, 0.998), ("cascade", 0.996, 0.998)],
 )
 def test_a_shipped_bundle_is_as_right_as_its_card_says(
-    name: str, least: float, mnist_test: tuple[np.ndarray, np.ndarray]
+    name: str, least: float, most: float, mnist_test: tuple[np.ndarray, np.ndarray]
 ) -> None:
     bundle = load_bundle(name)
     images, labels = mnist_test
     right = (open_engine(bundle).answers(images).probabilities.argmax(1) == labels).mean()
     assert abs(right - bundle.card.scorecard["mnist:test"]["accuracy"]) < 0.0005
-    assert least <= right <= 0.999
+    assert least <= right <= most
