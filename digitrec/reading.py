@@ -42,7 +42,7 @@ class Reading:
     reason: str | None  # of review and error: a stable code, then `: ` and words
     width: int | None  # of the decoded scan, in pixels
     height: int | None
-    digitness: float | None = None  # probability that the scan shows a digit, where it is known
+    digit_score: float | None = None  # how much it looks like one digit, 0 to 1; no probability
     notes: str | None = None  # what the normaliser found odd, in words; see `Normalized.notes`
 
 
@@ -57,7 +57,7 @@ class Readings:
     reasons: NDArray[np.object_]  # [N], str or None
     widths: NDArray[np.int32]  # [N], 0 where nothing was decoded
     heights: NDArray[np.int32]  # [N]
-    digitness: NDArray[np.float32]  # [N], NaN where the bundle does not know
+    digit_score: NDArray[np.float32]  # [N], NaN where the bundle does not know
     scans: NDArray[np.uint8]  # [N, 28, 28], normalised; zero where nothing was decoded
     notes: NDArray[np.object_]  # [N], str or None; all None where they were not asked for
     # [N], where two networks were there to be asked: see `Answers`; NaN with a single one.
@@ -83,12 +83,12 @@ class Readings:
                 reason=self.reasons[k],
                 width=int(self.widths[k]) or None,
                 height=int(self.heights[k]) or None,
-                digitness=self._digitness(k) if has_digit else None,
+                digit_score=self._digit_score(k) if has_digit else None,
                 notes=self.notes[k],
             )
 
-    def _digitness(self, k: int) -> float | None:
-        return None if np.isnan(self.digitness[k]) else float(self.digitness[k])
+    def _digit_score(self, k: int) -> float | None:
+        return None if np.isnan(self.digit_score[k]) else float(self.digit_score[k])
 
 
 def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = DEFAULT) -> list[Reading]:
@@ -146,8 +146,8 @@ def read_contents(
     clock = _Clock()
     found = _prepared(contents, count, on_scan, normalizer, clock, noted=noted)
     answers = engine.answers(found.scans)
-    probabilities, digitness = answers.probabilities, _known(answers.digitness, count)
-    _decide(found.decisions, found.reasons, digitness, engine.card.min_digitness)
+    probabilities, digit_score = answers.probabilities, _known(answers.digit_score, count)
+    _decide(found.decisions, found.reasons, digit_score, engine.card.min_digit_score)
     digits = probabilities.argmax(axis=1).astype(np.int8)
     clock.stop("infer")
     return Readings(
@@ -158,7 +158,7 @@ def read_contents(
         reasons=found.reasons,
         widths=found.widths,
         heights=found.heights,
-        digitness=digitness,
+        digit_score=digit_score,
         scans=found.scans,
         notes=found.notes,
         agreement=_known(answers.agreement, count),
@@ -226,15 +226,17 @@ def _known(values: NDArray[np.float32] | None, count: int) -> NDArray[np.float32
 def _decide(
     decisions: NDArray[np.object_],
     reasons: NDArray[np.object_],
-    digitness: NDArray[np.float32],
+    digit_score: NDArray[np.float32],
     least: float | None,
 ) -> None:
     """Send to review what would be accepted but does not look like a digit."""
     if least is None:
         return
-    for k in np.flatnonzero((decisions == ACCEPT) & (digitness < least)):
+    for k in np.flatnonzero((decisions == ACCEPT) & (digit_score < least)):
         decisions[k] = REVIEW
-        reasons[k] = f"{NOT_A_DIGIT}: its digitness is {digitness[k]:.3f}, {least:.3f} is needed"
+        reasons[k] = (
+            f"{NOT_A_DIGIT}: its digit score is {digit_score[k]:.3f}, {least:.3f} is needed"
+        )
 
 
 class _Clock:

@@ -88,13 +88,13 @@ def test_what_does_not_look_like_a_digit_goes_to_review(
     # Its answer is given all the same.
     assert reading.digit == reading.probabilities.argmax()
     assert reading.confidence == reading.probabilities.max()
-    assert 0.0001 < reading.digitness < 0.9999
+    assert 0.0001 < reading.digit_score < 0.9999
     # A blank and an error stay what they are.
-    assert (blank.decision, blank.reason, blank.digitness) == ("blank", None, None)
-    assert (error.decision, error.digit, error.digitness) == ("error", None, None)
+    assert (blank.decision, blank.reason, blank.digit_score) == ("blank", None, None)
+    assert (error.decision, error.digit, error.digit_score) == ("error", None, None)
 
 
-def test_a_bundle_that_can_not_tell_has_no_digitness(seven: Path, tmp_path: Path) -> None:
+def test_a_bundle_that_can_not_tell_has_no_digit_score(seven: Path, tmp_path: Path) -> None:
     save_bundle(tmp_path / "bundle", DigitNet(), recipe={}, data={})
     [reading] = digitrec.read(seven, model=tmp_path / "bundle")
-    assert (reading.decision, reading.digitness) == ("accept", None)
+    assert (reading.decision, reading.digit_score) == ("accept", None)

@@ -27,7 +27,7 @@ SCHEMA = pa.schema(
         pa.field("reason", pa.string()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
-        pa.field("digitness", pa.float32()),
+        pa.field("digit_score", pa.float32()),
     ]
 )
 
@@ -52,7 +52,7 @@ def part_table(paths: Sequence[str], readings: Readings, *, noted: bool = False)
             pa.array(readings.reasons, pa.string()),
             pa.array(readings.widths, mask=undecoded),
             pa.array(readings.heights, mask=undecoded),
-            pa.array(readings.digitness, mask=no_digit | np.isnan(readings.digitness)),
+            pa.array(readings.digit_score, mask=no_digit | np.isnan(readings.digit_score)),
         ],
         schema=SCHEMA,
     )

@@ -15,7 +15,7 @@ from digitrec.errors import InputError
 from digitrec.folder import Folder
 
 RUN = "_run.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # What a run writes.
 OURS = re.compile(r"(part|shard)-\d{6,}\.parquet|_.*")
 RUNNING, COMPLETE, CLEARING = "running", "complete", "clearing"

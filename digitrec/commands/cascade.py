@@ -61,7 +61,7 @@ def _taken(like: str) -> "tuple[float, Calibration]":
     card = load_bundle(like).card
     if card.hand_over is None:
         raise InputError(f"{like} is no cascade")
-    return card.hand_over, Calibration(card.temperature, card.min_digitness)
+    return card.hand_over, Calibration(card.temperature, card.min_digit_score)
 
 
 def _fitted(members: "list[Bundle]", options: argparse.Namespace) -> "tuple[float, Calibration]":

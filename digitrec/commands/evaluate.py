@@ -125,11 +125,11 @@ def _refused(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, 
     """Measure, for the bundles that can tell digits from junk, how well they do."""
     from digitrec.trust.junk import DIGITS, refusals
 
-    digits = {one.model: one.digitness for one in entries if one.name == DIGITS}
+    digits = {one.model: one.digit_score for one in entries if one.name == DIGITS}
     return {
         model: refusals(engine, digits[model])
         for model, engine in engines.items()
-        if engine.card.min_digitness is not None
+        if engine.card.min_digit_score is not None
     }
 
 

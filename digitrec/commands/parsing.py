@@ -118,9 +118,9 @@ def shown_out(options: argparse.Namespace) -> str:
 
 
 def shown_calibration(card: "Card") -> str:
-    """Give the line that tells a bundle's temperature and the least digitness it accepts."""
-    least = "none" if card.min_digitness is None else f"{card.min_digitness:.4f}"
-    return f"calibration  temperature {card.temperature:.3f}, least digitness {least}\n"
+    """Give the line that tells a bundle's temperature and the least digit score it accepts."""
+    least = "none" if card.min_digit_score is None else f"{card.min_digit_score:.4f}"
+    return f"calibration  temperature {card.temperature:.3f}, least digit score {least}\n"
 
 
 def answered(options: argparse.Namespace, outcome: "Outcome") -> bool:

@@ -103,7 +103,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _calibration(card: "Card") -> str:
-    if card.min_digitness is None and card.temperature == 1:
+    if card.min_digit_score is None and card.temperature == 1:
         return ""
     return shown_calibration(card)
 

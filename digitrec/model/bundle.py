@@ -52,7 +52,7 @@ class Card:
     temperature: float  # logits are divided by it before the softmax
     policies: list[dict[str, Any]]  # empty: no error budget
     files: dict[str, str]  # file name → SHA-256, checked on loading
-    min_digitness: float | None = None  # what has less is `not-a-digit`; None: it can't tell
+    min_digit_score: float | None = None  # what has less is `not-a-digit`; None: it can't tell
     # Of a cascade: id and calibration id of each member, and the certainty of the small one below
     # which the large one is asked. Its id is a hash of the members' ids and of that.
     members: dict[str, dict[str, str]] | None = None
@@ -65,7 +65,7 @@ class Calibration:
     """How a bundle's logits are understood; see `Card`."""
 
     temperature: float = 1.0
-    min_digitness: float | None = None
+    min_digit_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def save_bundle(
         versions=_versions(),
         scorecard={},
         temperature=calibration.temperature,
-        min_digitness=calibration.min_digitness,
+        min_digit_score=calibration.min_digit_score,
         policies=[],
         files={
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()

@@ -67,9 +67,9 @@ class NetworkEngine:
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
         """Read normalised scans uint8 [N, 28, 28]."""
         logits = self.logits(scans)
-        known = self.card.min_digitness is not None
+        known = self.card.min_digit_score is not None
         return Answers(
-            softmax(logits / self.card.temperature), digitness(logits) if known else None
+            softmax(logits / self.card.temperature), digit_score(logits) if known else None
         )
 
 
@@ -97,7 +97,9 @@ class Answers(NamedTuple):
     """What a network or a cascade says of N scans."""
 
     probabilities: NDArray[np.float32]  # [N, 10], of each digit, if a scan shows one
-    digitness: NDArray[np.float32] | None  # [N], probability that it does; None: not trained for it
+    digit_score: (
+        NDArray[np.float32] | None
+    )  # [N], how much it looks like one; None: not trained for it
     # [N]: of the probabilities that two networks give to the digit the lower one, or that of the
     # small one alone where it was certain. None: there is one network.
     agreement: NDArray[np.float32] | None = None
@@ -105,7 +107,7 @@ class Answers(NamedTuple):
     def certainty(self) -> NDArray[np.float32]:
         """Give the probability float32 [N] that a scan shows a digit, and the most probable one."""
         certain: NDArray[np.float32] = self.probabilities.max(axis=1, initial=0)
-        return certain if self.digitness is None else certain * self.digitness
+        return certain if self.digit_score is None else certain * self.digit_score
 
 
 def handed_over(small: Answers, asked: NDArray[np.intp], large: Answers) -> Answers:
@@ -116,15 +118,15 @@ def handed_over(small: Answers, asked: NDArray[np.intp], large: Answers) -> Answ
         asked: int [M], which of them the large one was asked about.
         large: of these M.
     """
-    probabilities, digitness = small.probabilities.copy(), small.digitness
+    probabilities, digit_score = small.probabilities.copy(), small.digit_score
     probabilities[asked] = large.probabilities
-    if digitness is not None and large.digitness is not None:
-        digitness = digitness.copy()
-        digitness[asked] = large.digitness
+    if digit_score is not None and large.digit_score is not None:
+        digit_score = digit_score.copy()
+        digit_score[asked] = large.digit_score
     digits = probabilities.argmax(axis=1)
     agreement = small.probabilities[np.arange(len(digits)), digits]
     agreement[asked] = np.minimum(agreement[asked], large.probabilities.max(axis=1, initial=0))
-    return Answers(probabilities, digitness, agreement)
+    return Answers(probabilities, digit_score, agreement)
 
 
 def tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -138,7 +140,7 @@ def log_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return logarithms
 
 
-def digitness(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def digit_score(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give the probability float32 [N] that a scan shows a digit, from logits float32 [N, 10].
 
     The network was trained with an eleventh class for what shows none, whose logit is always 0.

@@ -48,7 +48,7 @@ class Recipe:
     noise: float = 0.0  # deviation, full ink being 1
     # Fitted on the validation part by runs that left it out; a run with junk alone has the second.
     temperature: float = 1.0  # logits are divided by it before the softmax
-    min_digitness: float | None = None  # what has less goes to review as not-a-digit
+    min_digit_score: float | None = None  # what has less goes to review as not-a-digit
 
     def __post_init__(self) -> None:
         for field in ("batch_size", "epochs"):
@@ -136,7 +136,7 @@ ROBUST = Recipe(
     contrast=0.6,
     noise=0.05,
     temperature=1.22,
-    min_digitness=0.946,
+    min_digit_score=0.946,
 )
 
 # The same for the large network, which learns more of images that are changed less.
@@ -149,7 +149,7 @@ ROBUST_LARGE = replace(
     clean_share=0.2,
     pen_share=0.2,
     temperature=1.22,
-    min_digitness=0.9968,
+    min_digit_score=0.9968,
 )
 
 # By `--recipe` and `--network`.

@@ -101,7 +101,7 @@ def _check(store: fs.FileSystem, path: str, out: str, recipe: Recipe, *, resume:
     except (ValueError, TypeError) as why:
         raise InputError(f"{out}: {RECIPE} can't be used ({why}): choose another --out") from why
     # These may differ: how long the run is, and what is done after its last epoch.
-    free = {name: getattr(recipe, name) for name in ("epochs", "temperature", "min_digitness")}
+    free = {name: getattr(recipe, name) for name in ("epochs", "temperature", "min_digit_score")}
     if replace(earlier, **free) != recipe:
         raise InputError(
             f"{out} holds a run with other settings ({earlier}): resume with the same ones"

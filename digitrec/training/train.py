@@ -209,7 +209,7 @@ def _save(
     measuring: Arrays,
 ) -> None:
     """Write the bundle: calibrated on the validation part, or as the recipe says."""
-    calibration = Calibration(recipe.temperature, recipe.min_digitness)
+    calibration = Calibration(recipe.temperature, recipe.min_digit_score)
     save_bundle(
         folder, network, recipe=asdict(recipe), data=described(parts), calibration=calibration
     )

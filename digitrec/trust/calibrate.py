@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.model.bundle import Calibration
-from digitrec.model.engine import Answers, digitness, handed_over, log_of, softmax
+from digitrec.model.engine import Answers, digit_score, handed_over, log_of, softmax
 
 # The share of digits that may go to review for not looking like one.
 DOUBTED = 0.01
@@ -22,7 +22,7 @@ def calibrate(logits: NDArray[np.float32], labels: NDArray[np.uint8], *, junk: b
         labels: uint8 [N], 0 to 9.
         junk: whether the network was trained to tell digits from junk.
     """
-    least = float(np.quantile(digitness(logits), DOUBTED)) if junk else None
+    least = float(np.quantile(digit_score(logits), DOUBTED)) if junk else None
     return Calibration(fit_temperature(logits, labels), least)
 
 
@@ -42,10 +42,11 @@ def calibrate_cascade(
         small,
         asked,
         Answers(
-            large.probabilities[asked], None if large.digitness is None else large.digitness[asked]
+            large.probabilities[asked],
+            None if large.digit_score is None else large.digit_score[asked],
         ),
     )
-    least = None if merged.digitness is None else float(np.quantile(merged.digitness, DOUBTED))
+    least = None if merged.digit_score is None else float(np.quantile(merged.digit_score, DOUBTED))
     return hand_over, Calibration(fit_temperature(log_of(merged.probabilities), labels), least)
 
 

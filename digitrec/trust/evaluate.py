@@ -28,7 +28,7 @@ class Measured:
     answers: NDArray[np.int8]  # [N]: the digit read, 10 where there is none
     confidences: NDArray[np.float32]  # [N], 0 where there is no digit
     probabilities: NDArray[np.float32]  # [N, 10], of rows with a digit
-    digitness: NDArray[np.float32]  # [N], NaN where the bundle does not know it
+    digit_score: NDArray[np.float32]  # [N], NaN where the bundle does not know it
     scans: NDArray[np.uint8]  # [N, 28, 28], normalised
     doubted: int  # how many go to review as not-a-digit
     blanks: int
@@ -182,7 +182,7 @@ def _measured(labelled: LabelledSet, chunks: Sequence[Readings]) -> Measured:
         answers=np.where(has_digit, np.concatenate([chunk.digits for chunk in chunks]), NO_DIGIT),
         confidences=has_digit * np.concatenate([chunk.confidences for chunk in chunks]),
         probabilities=np.concatenate([chunk.probabilities for chunk in chunks]),
-        digitness=np.concatenate([chunk.digitness for chunk in chunks]),
+        digit_score=np.concatenate([chunk.digit_score for chunk in chunks]),
         scans=np.concatenate([chunk.scans for chunk in chunks]),
         doubted=int((decisions == REVIEW).sum()),
         blanks=int((decisions == BLANK).sum()),

@@ -36,28 +36,28 @@ def refusals(engine: Engine, digits: NDArray[np.float32]) -> dict[str, Any]:
     """Measure how much of each kind of junk is refused, and how many digits are with it.
 
     Args:
-        engine: of a bundle that can tell, so that its card has `min_digitness`.
-        digits: float32 [N], the digitness of digits: MNIST's test set.
+        engine: of a bundle that can tell, so that its card has `min_digit_score`.
+        digits: float32 [N], the digit scores of digits: MNIST's test set.
 
     Returns:
         Of each kind, how many `scans`, the share `refused` (that goes to review as not-a-digit, or
-        is blank), and `below`, the share whose digitness is below what 95 % of the digits have.
+        is blank), and `below`, the share whose digit score is below what 95 % of the digits have.
     """
-    least = engine.card.min_digitness
+    least = engine.card.min_digit_score
     assert least is not None
     compared = float(np.quantile(digits, 1 - PASSES))
     rows = {DIGITS: _row(digits, least, compared)}
     for name, scans in junk_sets():
         readings = read_scans(scans, engine)
-        rows[name] = _row(np.where(readings.has_digit, readings.digitness, 0), least, compared)
+        rows[name] = _row(np.where(readings.has_digit, readings.digit_score, 0), least, compared)
     return rows
 
 
-def _row(digitness: NDArray[np.floating], least: float, compared: float) -> dict[str, Any]:
+def _row(digit_score: NDArray[np.floating], least: float, compared: float) -> dict[str, Any]:
     return {
-        "scans": len(digitness),
-        "refused": round(float((digitness < least).mean()), 6),
-        "below": round(float((digitness < compared).mean()), 6),
+        "scans": len(digit_score),
+        "refused": round(float((digit_score < least).mean()), 6),
+        "below": round(float((digit_score < compared).mean()), 6),
     }
 
 

@@ -41,7 +41,7 @@ class Entry:
     model: str  # the bundle, as it is called in tables and pictures
     scores: dict[str, Any]  # the set's entry in the scorecard
     error_curve: NDArray[np.float64]  # [N]: see Measured
-    digitness: NDArray[np.float32]  # [N], NaN where the bundle does not know it
+    digit_score: NDArray[np.float32]  # [N], NaN where the bundle does not know it
 
     @property
     def accuracy(self) -> float:
@@ -91,7 +91,7 @@ def entry(model: str, normalized: Measured, plain: Measured) -> Entry:
         "plain_resize": plain.scores(),
         "confusion": normalized.confusion().tolist(),
     }
-    return Entry(normalized.name, model, scores, normalized.error_curve(), normalized.digitness)
+    return Entry(normalized.name, model, scores, normalized.error_curve(), normalized.digit_score)
 
 
 def table(entries: Sequence[Entry]) -> str:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from digitrec.drawn.printed import plotted
 from digitrec.drawn.sets import draw_digits
 from digitrec.files import write_json
-from digitrec.model.engine import digitness, softmax
+from digitrec.model.engine import digit_score, softmax
 from digitrec.model.network import DigitNet, folded, scale
 from digitrec.scans.decode import decode
 from digitrec.scans.labelled import load_labelled
@@ -96,8 +96,8 @@ def measured(network: DigitNet, recipe: Recipe) -> dict[str, float | None]:
     _, validation = measuring_set(recipe, None)
     answers = logits(validation[0])
     likely = softmax(answers)[np.arange(len(answers)), validation[1]]
-    least = np.quantile(digitness(answers), 0.05)
-    letters = digitness(logits(np.stack([normalize(scan) for scan in plotted(1000)])))
+    least = np.quantile(digit_score(answers), 0.05)
+    letters = digit_score(logits(np.stack([normalize(scan) for scan in plotted(1000)])))
     writers = four_writers()
     return {
         "validation": right(validation),

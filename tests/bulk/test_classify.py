@@ -229,7 +229,7 @@ def test_notes_are_a_last_column(
     settings = RunSettings(inputs=(str(scans),), out=str(out), quiet=True)
     assert classify(settings, noted=True).run["notes"]
     table = dataset.dataset(out, format="parquet").to_table().sort_by("path")
-    assert table.column_names[-2:] == ["digitness", "notes"]
+    assert table.column_names[-2:] == ["digit_score", "notes"]
     assert table["notes"].to_pylist() == [None, "light on dark", None]
     with pytest.raises(InputError, match="other --notes"):
         classify(settings)

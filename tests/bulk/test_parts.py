@@ -41,7 +41,7 @@ def test_rows_are_the_contracts(readings: Readings, tmp_path: Path) -> None:
     assert (seven["digit"], seven["decision"], seven["reason"]) == (7, "accept", None)
     assert len(seven["probabilities"]) == 10
     assert seven["confidence"] == max(seven["probabilities"])
-    no_digit = {"digit": None, "confidence": None, "probabilities": None, "digitness": None}
+    no_digit = {"digit": None, "confidence": None, "probabilities": None, "digit_score": None}
     assert blank == no_digit | {
         "path": "b\\\\c.png", "decision": "blank", "reason": None, "width": 6, "height": 4
     }  # fmt: skip
@@ -62,9 +62,9 @@ def test_the_schema_as_text() -> None:
         "reason: string",
         "width: int32",
         "height: int32",
-        "digitness: float",
+        "digit_score: float",
     ]
-    assert SCHEMA.field("digitness").nullable
+    assert SCHEMA.field("digit_score").nullable
 
 
 def test_a_failed_write_leaves_the_old_part(readings: Readings, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from digitrec.model.bundle import (
     write_calibration,
     write_scorecard,
 )
-from digitrec.model.engine import NetworkEngine, digitness, open_engine, softmax
+from digitrec.model.engine import NetworkEngine, digit_score, open_engine, softmax
 from digitrec.model.network import DigitNet, ScanNet
 from digitrec.model.shipped import SHIPPED
 from digitrec.training.recipes import ROBUST, ROBUST_LARGE, Recipe
@@ -92,8 +92,8 @@ def test_a_calibration_is_in_the_card_and_used(
     calibration = Calibration(2.0, 0.9)
     save_bundle(tmp_path, trained, recipe={"name": "x"}, data={}, calibration=calibration)
     plain, calibrated = load_bundle(saved), load_bundle(tmp_path)
-    assert (calibrated.card.temperature, calibrated.card.min_digitness) == (2.0, 0.9)
-    assert (plain.card.temperature, plain.card.min_digitness) == (1.0, None)
+    assert (calibrated.card.temperature, calibrated.card.min_digit_score) == (2.0, 0.9)
+    assert (plain.card.temperature, plain.card.min_digit_score) == (1.0, None)
     assert calibrated.card.id == plain.card.id
     assert calibrated.card.calibration_id != plain.card.calibration_id
 
@@ -104,9 +104,9 @@ def test_a_calibration_is_in_the_card_and_used(
     np.testing.assert_allclose(answers.probabilities, softmax(logits / 2), atol=1e-6)
     assert np.abs(answers.probabilities - softmax(logits)).max() > 1e-3
     # Digitness is of the logits as they are.
-    assert answers.digitness is not None
-    np.testing.assert_allclose(answers.digitness, digitness(logits), atol=1e-6)
-    assert open_engine(plain).answers(scans).digitness is None
+    assert answers.digit_score is not None
+    np.testing.assert_allclose(answers.digit_score, digit_score(logits), atol=1e-6)
+    assert open_engine(plain).answers(scans).digit_score is None
 
 
 def test_a_bundle_calibrated_later_is_as_one_saved_so(
@@ -164,7 +164,7 @@ def test_a_shipped_network_is_of_its_recipe(name: str, recipe: Recipe, parameter
     card = load_bundle(name).card
     # All settings, so that the recipe in the code is the one that makes it.
     assert Recipe(**card.recipe) == recipe
-    assert (card.temperature, card.min_digitness) == (recipe.temperature, recipe.min_digitness)
+    assert (card.temperature, card.min_digit_score) == (recipe.temperature, recipe.min_digit_score)
     weights = torch.load(SHIPPED[name] / "digit_recognition_model.pt", weights_only=True)
     assert sum(tensor.numel() for tensor in weights["state_dict"].values()) == parameters
 

@@ -57,16 +57,16 @@ def test_the_large_network_answers_where_the_small_one_is_not_certain(
     hand_over = float(np.median(small.certainty()))
     save_cascade(tmp_path, *members, hand_over, Calibration(0.8, 0.3))
     answers = open_engine(load_bundle(tmp_path)).answers(scans)
-    assert small.digitness is not None
-    assert large.digitness is not None
-    asked = small.probabilities.max(1) * small.digitness < hand_over
+    assert small.digit_score is not None
+    assert large.digit_score is not None
+    asked = small.probabilities.max(1) * small.digit_score < hand_over
     assert asked.sum() == len(scans) // 2
     merged = np.where(asked[:, None], large.probabilities, small.probabilities)
     expected = merged.astype(np.float64) ** (1 / 0.8)
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
-    digitness = np.where(asked, large.digitness, small.digitness)
-    np.testing.assert_allclose(answers.digitness, digitness, atol=1e-6)
+    digit_score = np.where(asked, large.digit_score, small.digit_score)
+    np.testing.assert_allclose(answers.digit_score, digit_score, atol=1e-6)
     # Where both were asked, the less sure of the two about the answer says how far they agree.
     digits, rows = merged.argmax(1), np.arange(len(scans))
     both = np.minimum(small.probabilities[rows, digits], large.probabilities[rows, digits])
@@ -88,7 +88,7 @@ def test_networks_that_can_not_tell_digits_from_junk_make_a_cascade_that_can_not
     large = Answers(softmax(3 * np.eye(10, dtype=np.float32)), None)
     asked = np.array([3, 4])
     merged = handed_over(small, asked, Answers(large.probabilities[asked], None))
-    assert merged.digitness is None
+    assert merged.digit_score is None
     np.testing.assert_allclose(small.certainty(), small.probabilities.max(1))
     np.testing.assert_array_equal(merged.probabilities[3], large.probabilities[3])
     np.testing.assert_array_equal(merged.probabilities[5], small.probabilities[5])
@@ -145,8 +145,8 @@ def test_the_command_fits_it_on_the_validation_part(
     images = mnist_validation(mnist_train)
     small = open_engine(load_bundle(members[0])).answers(images)
     assert (small.certainty() < card.hand_over).mean() == pytest.approx(0.1, abs=0.001)
-    digitness = open_engine(load_bundle(out)).answers(images).digitness
-    assert (digitness < card.min_digitness).mean() == pytest.approx(0.01, abs=0.001)
+    digit_score = open_engine(load_bundle(out)).answers(images).digit_score
+    assert (digit_score < card.min_digit_score).mean() == pytest.approx(0.01, abs=0.001)
 
     # Final bundles have learnt from that part: what was fitted is taken over.
     for name in members:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from digitrec.model.engine import digitness, softmax
+from digitrec.model.engine import digit_score, softmax
 from digitrec.trust.calibrate import DOUBTED, RANGE, calibrate, fit_temperature
 
 Logits = NDArray[np.float32]
@@ -62,18 +62,18 @@ any_logits = arrays.arrays(
 def test_any_logits_have_a_calibration(logits: Logits, label: int, junk: bool) -> None:
     found = calibrate(logits, np.full(len(logits), label, np.uint8), junk=junk)
     assert RANGE[0] * 0.999 <= found.temperature <= RANGE[1] * 1.001
-    assert (found.min_digitness is not None) == junk
-    assert not junk or 0 <= found.min_digitness <= 1
+    assert (found.min_digit_score is not None) == junk
+    assert not junk or 0 <= found.min_digit_score <= 1
 
 
 def test_one_digit_in_a_hundred_is_doubted(honest: tuple[Logits, NDArray[np.uint8]]) -> None:
     logits, labels = honest
     found = calibrate(logits, labels, junk=True)
-    assert found.min_digitness is not None
+    assert found.min_digit_score is not None
     assert DOUBTED == 0.01
-    assert (digitness(logits) < found.min_digitness).sum() == pytest.approx(200, abs=1)
+    assert (digit_score(logits) < found.min_digit_score).sum() == pytest.approx(200, abs=1)
     assert found.temperature == fit_temperature(logits, labels)
-    assert calibrate(logits, labels, junk=False).min_digitness is None
+    assert calibrate(logits, labels, junk=False).min_digit_score is None
 
 
 @given(any_logits)
@@ -81,15 +81,15 @@ def test_one_digit_in_a_hundred_is_doubted(honest: tuple[Logits, NDArray[np.uint
 @example(np.full((1, 10), 500, np.float32))
 @example(np.array([[500, *[-500] * 9]], np.float32))
 @example(np.zeros((1, 10), np.float32))
-def test_digitness_is_the_sigmoid_of_the_logits_log_sum_exp(logits: Logits) -> None:
+def test_digit_score_is_the_sigmoid_of_the_logits_log_sum_exp(logits: Logits) -> None:
     exact = np.logaddexp.reduce(logits.astype(np.float64), axis=1)
     expected = np.exp(-np.logaddexp(0, -exact))
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        found = digitness(logits)
+        found = digit_score(logits)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found.dtype == np.float32
 
 
-def test_digitness_at_known_places() -> None:
+def test_digit_score_at_known_places() -> None:
     logits = np.array([[0.0] * 10, [-500.0] * 10, [500.0] * 10], np.float32)
-    assert digitness(logits).tolist() == pytest.approx([10 / 11, 0, 1], abs=1e-6)
+    assert digit_score(logits).tolist() == pytest.approx([10 / 11, 0, 1], abs=1e-6)
