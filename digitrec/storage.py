@@ -9,9 +9,10 @@ import functools
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyarrow import ArrowException, fs
 
@@ -138,6 +139,22 @@ def _host(uri: str) -> Remote | InputError:
         return why
     assert remote is not None  # only file:// is this machine's
     return remote
+
+
+@contextmanager
+def opened(path: str, remotes: Sequence[Remote]) -> Iterator[Any]:
+    """Open a file of this machine or behind a URI for reading."""
+    if "://" not in path:
+        with open(path, "rb") as file:
+            yield file
+        return
+    remote, name = remote_of(path, remotes)
+    if remote is None:
+        with open(name, "rb") as file:
+            yield file
+    else:
+        with with_retries(lambda: remote.filesystem.open_input_file(name)) as file:
+            yield file
 
 
 def open_remotes(locations: Sequence[str]) -> tuple[Remote, ...]:

@@ -126,7 +126,7 @@ class Classifier:
     def _contents(self, chunk: Chunk) -> Iterable[Content]:
         if chunk.row_group is None:
             return contents(chunk.paths, self.remotes)
-        from digitrec.scans.tables import members
+        from digitrec.scans.shards import members
 
         return members(chunk.paths, chunk.row_group, self.remotes)
 

@@ -22,7 +22,7 @@ from digitrec.errors import InputError, ScanError
 from digitrec.folder import Folder
 from digitrec.scans.contents import contents
 from digitrec.scans.inputs import sort_inputs, stream_inputs
-from digitrec.scans.tables import member_name, shard_schema
+from digitrec.scans.shards import member_name, shard_schema
 from digitrec.scans.walk import Notes
 from digitrec.storage import Remote, open_remotes
 

@@ -22,7 +22,7 @@ from pyarrow import parquet
 from digitrec.scans import mnist
 from digitrec.scans.contents import contents
 from digitrec.scans.labelled import png
-from digitrec.scans.tables import members, shard_schema
+from digitrec.scans.shards import members, shard_schema
 
 CHUNK = 16_384
 Scans = list[tuple[str, bytes]]

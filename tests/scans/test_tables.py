@@ -10,7 +10,8 @@ from pyarrow import csv, parquet
 from digitrec import storage
 from digitrec.errors import InputError, ScanError
 from digitrec.scans.paths import Found
-from digitrec.scans.tables import member_name, members, shard_schema, stream_table
+from digitrec.scans.shards import member_name, members, shard_schema
+from digitrec.scans.tables import stream_table
 from digitrec.scans.walk import BATCH
 
 LISTS = ["txt", "csv", "parquet"]
