@@ -40,9 +40,11 @@ class ScanError(DigitrecError):
     `unreadable`, `vanished`, `crashed`); `str(error)` is `code: words`.
     """
 
-    def __init__(self, code: str, words: str) -> None:
+    def __init__(self, code: str, words: str, *, outage: bool = False) -> None:
         super().__init__(code, words)
         self.code, self.words = code, words
+        # Whether its surroundings may be the reason, such as a disk that is not mounted.
+        self.outage = outage
 
     def __str__(self) -> str:
         return f"{self.code}: {self.words}"

@@ -5,7 +5,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,31 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` when the block ends well.
 
     The temporary name begins with `_`, so readers of a result folder skip it. If the block
-    raises, the temporary file is removed and `path` is left as it was.
+    raises, the temporary file is removed and `path` is left as it was. What the file holds is on
+    the disk before it gets its name: a power cut leaves no empty file there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"_{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
+        _sync(temporary, os.O_RDWR)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: str | Path) -> None:
+    """See to it that the names in a folder outlast a power cut, where the file system can."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: str | Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        with suppress(OSError):  # some file systems can't
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_is_free(folder: Path) -> None:

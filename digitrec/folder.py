@@ -12,7 +12,7 @@ from typing import Any
 from pyarrow import fs
 
 from digitrec.errors import InputError
-from digitrec.files import replacing
+from digitrec.files import replacing, sync_folder
 from digitrec.storage import Remote, is_uri, open_uri, shown, with_retries
 
 
@@ -117,9 +117,22 @@ class Folder:
                     return sorted(entry.name for entry in entries if entry.is_file())
             except FileNotFoundError:
                 return []
+        return sorted(self.sizes(below))
+
+    def sizes(self, below: str = "") -> dict[str, int]:
+        """Give the files directly below the folder, or below a folder in it: name → bytes."""
+        if self.remote is None:
+            folder = os.path.join(self.path, below)
+            return {name: os.stat(os.path.join(folder, name)).st_size for name in self.names(below)}
+        filesystem = self.remote.filesystem
         selector = fs.FileSelector(f"{self.path}/{below}".rstrip("/"), allow_not_found=True)
-        infos = with_retries(lambda: self.remote.filesystem.get_file_info(selector))  # type: ignore[union-attr]
-        return sorted(info.base_name for info in infos if info.type == fs.FileType.File)
+        infos = with_retries(lambda: filesystem.get_file_info(selector))
+        return {info.base_name: info.size for info in infos if info.type == fs.FileType.File}
+
+    def sync(self, below: str = "") -> None:
+        """See to it that the files of the folder, or of a folder in it, outlast a power cut."""
+        if self.remote is None:
+            sync_folder(os.path.join(self.path, below))
 
     def is_empty(self, apart_from: str = "") -> bool:
         """Tell whether nothing is there: no folder, or one without (other) entries.

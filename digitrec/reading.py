@@ -62,7 +62,7 @@ class Readings:
     notes: NDArray[np.object_]  # [N], str or None; all None where they were not asked for
     # [N], where two networks were there to be asked: see `Answers`; NaN with a single one.
     agreement: NDArray[np.float32]
-    first_frames: int = 0  # scans whose file holds further frames, which were left out
+    more_frames: NDArray[np.bool_]  # [N]: the file holds further frames, which were left out
     seconds: dict[str, float] = field(default_factory=dict)  # stage → time spent in it
 
     def __len__(self) -> int:
@@ -162,7 +162,7 @@ def read_contents(
         scans=found.scans,
         notes=found.notes,
         agreement=_known(answers.agreement, count),
-        first_frames=found.first_frames,
+        more_frames=found.more_frames,
         seconds=clock.seconds,
     )
 
@@ -177,7 +177,7 @@ class _Prepared:
     decisions: NDArray[np.object_]
     reasons: NDArray[np.object_]
     notes: NDArray[np.object_]
-    first_frames: int
+    more_frames: NDArray[np.bool_]
 
 
 def _prepared(
@@ -194,7 +194,7 @@ def _prepared(
     widths, heights = np.zeros(count, np.int32), np.zeros(count, np.int32)
     decisions, reasons = np.full(count, ACCEPT, object), np.full(count, None, object)
     notes = np.full(count, None, object)
-    first_frames = 0
+    more_frames = np.zeros(count, bool)
     for k, content in enumerate(contents):
         clock.stop("read")
         on_scan(k)
@@ -212,10 +212,10 @@ def _prepared(
             clock.stop("decode")
             continue
         heights[k], widths[k] = decoded.pixels.shape[:2]
-        first_frames += decoded.more_frames
+        more_frames[k] = decoded.more_frames
     on_scan(count)
     decisions[(decisions == ACCEPT) & ~normalized.any(axis=(1, 2))] = BLANK
-    return _Prepared(normalized, widths, heights, decisions, reasons, notes, first_frames)
+    return _Prepared(normalized, widths, heights, decisions, reasons, notes, more_frames)
 
 
 def _known(values: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:

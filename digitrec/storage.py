@@ -20,6 +20,15 @@ from digitrec.errors import InputError
 
 T = TypeVar("T")
 
+# How stores say that whoever asks may not, or does no more; pyarrow hands it on as an OSError.
+DENIED = re.compile(
+    r"ACCESS_DENIED|AccessDenied|Forbidden|Unauthorized|ExpiredToken|InvalidToken|TokenRefreshRequired"
+    r"|INVALID_ACCESS_KEY_ID|InvalidAccessKeyId|SIGNATURE_DOES_NOT_MATCH|SignatureDoesNotMatch"
+    r"|INVALID_SIGNATURE|MISSING_AUTHENTICATION_TOKEN|UNRECOGNIZED_CLIENT|INVALID_CLIENT_TOKEN_ID"
+    r"|REQUEST_EXPIRED|AuthenticationFailed|AuthorizationFailure"
+    r"|(?i:\b(?:HTTP(?: status)?(?: code)?:?|status:?) ?40[13]\b)"
+)
+
 # A request that fails for a passing reason is sent this often in all, waiting 0.1 s, 0.2 s, … up
 # to 2 s: with one request in ten refused, and two to a read, 6 reads in 100 million stay unread.
 TRIES = 10
@@ -53,23 +62,53 @@ class Remote:
         """Give the filesystem's path of a URI that `uri` wrote."""
         return uri.removeprefix(self.prefix)
 
-    def read(self, path: str, limit: int | None = None) -> bytes:
+    def read(self, path: str) -> bytes:
         """Read a file whole, with bounded retries.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        return self.read_version(path)[0]
+
+    def read_version(self, path: str, limit: int | None = None) -> tuple[bytes, str]:
+        """Read a file whole, with bounded retries; give its content, and `version`.
 
         Raises:
             FileTooLargeError: it has more than `limit` bytes; nothing of it was read.
             OSError: it can't be read.
         """
 
-        def once() -> bytes:
+        def once() -> tuple[bytes, str]:
             with self.filesystem.open_input_file(path) as file:
                 size = int(file.size())
                 if limit is not None and size > limit:
                     raise FileTooLargeError(size)
-                content: bytes = file.read()
-                return content
+                return file.read(), self.version(path, file)
 
         return with_retries(once)
+
+    def version(self, path: str, file: Any = None) -> str:
+        """Say by which version of it a file is there: its ETag, or its size and time.
+
+        Args:
+            path: of the file.
+            file: the same, if it is open already: a store has said it then.
+
+        Raises:
+            OSError: the file is not there, or can't be looked at.
+        """
+        if isinstance(self.filesystem, fs.PyFileSystem):
+            info = self.filesystem.get_file_info(path)
+            if info.type != fs.FileType.File:
+                raise FileNotFoundError(2, "No such file", path)
+            return f"{info.size} {info.mtime_ns}"
+        if file is None:
+            with self.filesystem.open_input_file(path) as opened_file:
+                return self.version(path, opened_file)
+        told = file.metadata() or {}
+        if tag := told.get(b"ETag"):
+            return f"ETag {tag!r}"
+        return f"{file.size()} {self.filesystem.get_file_info(path).mtime_ns}"
 
 
 class FileTooLargeError(Exception):
@@ -91,11 +130,16 @@ def with_retries(request: Callable[[], T]) -> T:
             return request()
         except LASTING:
             raise
-        except OSError:
-            if failures == TRIES:
+        except OSError as why:
+            if failures == TRIES or is_denied(why):
                 raise
             pause(failures)
     raise AssertionError("unreachable")
+
+
+def is_denied(why: OSError) -> bool:
+    """Tell whether a store refused a request for want of a right, which no other try mends."""
+    return DENIED.search(str(why)) is not None
 
 
 def pause(failures: int) -> None:

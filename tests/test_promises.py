@@ -25,9 +25,13 @@ FLAGS = {
     "data draw": {"--out", "--count", "--junk", "--seed", "--quiet"},
     "predict": {"--model", "--explain", "--out", "--json"},
     "classify": {
-        "--out", "--model", "--notes", "--overwrite", "--update", "--profile", "--json", "--quiet",
+        "--out", "--model", "--notes", "--overwrite", "--update", "--retry-errors",
+        "--allow-missing", "--profile", "--json", "--quiet",
     },
-    "pack": {"--out", "--overwrite", "--update", "--profile", "--json", "--quiet"},
+    "pack": {
+        "--out", "--overwrite", "--update", "--retry-errors", "--allow-missing", "--profile",
+        "--json", "--quiet",
+    },
     "evaluate": {"--out", "--keep", "--json", "--quiet"},
 }  # fmt: skip
 

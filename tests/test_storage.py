@@ -370,9 +370,11 @@ def test_a_file_over_the_limit_is_not_read(memory: str) -> None:
     folder.write("a", b"0123456789")
     remote, path = open_uri(f"{memory}/a")
     assert isinstance(remote, Remote)
-    assert remote.read(path) == remote.read(path, limit=10) == b"0123456789"
+    content, version = remote.read_version(path, limit=10)
+    assert remote.read(path) == content == b"0123456789"
+    assert version == remote.version(path)
     with pytest.raises(FileTooLargeError, match="10 bytes") as caught:
-        remote.read(path, limit=9)
+        remote.read_version(path, limit=9)
     assert caught.value.size == 10
     with pytest.raises(FileNotFoundError):
-        remote.read(f"{path}/nowhere", limit=9)
+        remote.read_version(f"{path}/nowhere", limit=9)

@@ -189,11 +189,10 @@ def join(pieces: list[Readings]) -> Readings:
     columns: dict[str, Any] = {
         item.name: np.concatenate([getattr(piece, item.name) for piece in pieces])
         for item in fields(Readings)
-        if item.name not in ("first_frames", "seconds")
+        if item.name != "seconds"
     }
     stages = chain.from_iterable(piece.seconds.items() for piece in pieces)
     seconds: dict[str, float] = {}
     for stage, spent in stages:
         seconds[stage] = seconds.get(stage, 0.0) + spent
-    frames = sum(piece.first_frames for piece in pieces)
-    return Readings(**columns, first_frames=frames, seconds=seconds)
+    return Readings(**columns, seconds=seconds)

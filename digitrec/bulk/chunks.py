@@ -1,7 +1,7 @@
 """Chunks: the listing of a run's inputs, cut into numbered pieces and kept beside its result.
 
-`_chunks/000012.parquet` holds the paths of chunk 12 and is written before anyone works on it. So
-a chunk means the same inputs for ever; its part of the result, named by its number, can be made
+`_chunks/000012.parquet` holds the units of chunk 12 and is written before anyone works on it. So
+a chunk means the same units for ever; its part of the result, named by its number, can be made
 again by anyone and replaces itself; and a part that is there is done.
 """
 
@@ -10,18 +10,16 @@ import io
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
 from digitrec.folder import Folder
-from digitrec.scans.inputs import one_names, stream_inputs
 from digitrec.scans.paths import Found, readable
-from digitrec.scans.seen import Seen
-from digitrec.scans.walk import Notes
 
 CHUNKS, END = "_chunks", "_chunks/end.json"
 CHUNK = re.compile(r"\d{6,}\.parquet")
@@ -33,11 +31,26 @@ FIRST_SIZE, LARGEST_SIZE, PER_SIZE = 512, 8192, 4
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A numbered piece of the listing, sorted: files, or the members of a shard's row group."""
+    """A numbered piece of the listing: files, sorted, or rows of shards."""
 
     number: int
-    paths: list[str]
-    row_group: int | None = None
+    pieces: tuple[Found, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pieces))
+
+    @property
+    def shown(self) -> list[str]:
+        """What each unit is called in the result."""
+        return [readable(name) for piece in self.pieces for name in piece.shown]
+
+    def only(self, wanted: Sequence[bool]) -> "Chunk":
+        """Give the same chunk with the wanted units alone."""
+        pieces, start = list[Found](), 0
+        for piece in self.pieces:
+            pieces += piece.only(wanted[start : start + len(piece)])
+            start += len(piece)
+        return Chunk(self.number, tuple(pieces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +59,15 @@ class End:
 
     chunks: int
     digest: str  # of all chunks' files, so that it is known if another run replaced one
-    inputs: int
-    ignored: dict[str, int]  # other files in the folders, by extension
+    inputs: int  # units
+    ignored: dict[str, int]  # what else is in the folders, by extension
     unlisted: dict[str, str]  # folders that could not be listed, and why
     seconds: float
+    new: int = 0  # units that the last listing found and the one before did not
+    gone: int = 0  # units that it did not find any more
 
 
-# How many paths a chunk holds, by its number, unless the inputs end before.
+# How many units a chunk holds, by its number, unless the inputs end before.
 Size = Callable[[int], int]
 
 
@@ -62,78 +77,62 @@ def ramp(number: int) -> int:
     return int(min(LARGEST_SIZE, FIRST_SIZE << doublings))
 
 
-def list_chunks(
-    folder: Folder, given: Sequence[str], done: frozenset[int], size: Size = ramp
-) -> Iterator[int]:
-    """Give the numbers of all chunks but those done, in order, listing the inputs where need be.
-
-    What was listed before is kept, also from a listing that broke off: the same call with the
-    same `done` gives the same numbers again, however often it is killed.
-    """
-    numbers = chunk_numbers(folder)
-    end = read_end(folder)
-    if end is not None:
-        yield from (number for number in numbers if number not in done)
-        return
-    seen, inputs, digest = Seen(), 0, 0
-    for number in numbers:
-        content = folder.read(chunk_name(number))
-        chunk = parse_chunk(number, content)
-        seen.fresh(one_names(chunk.paths))
-        inputs, digest = inputs + len(chunk.paths), digest + digest_of(content)
-        if number not in done:
-            yield number
-    notes = Notes()
-    following = numbers[-1] + 1 if numbers else 0
-    seconds, start = 0.0, time.monotonic()
-    for chunk in cut(stream_inputs(given, notes, seen), following, size):
-        digest += write_chunk(folder, chunk)
-        following, inputs = chunk.number + 1, inputs + len(chunk.paths)
-        seconds += time.monotonic() - start
-        yield chunk.number
-        start = time.monotonic()
-    seconds += time.monotonic() - start
-    write_end(
-        folder,
-        End(
-            chunks=following,
-            digest=shown_digest(digest),
-            inputs=inputs,
-            ignored=dict(sorted(notes.ignored.items())),
-            unlisted={readable(path): why for path, why in sorted(notes.unlisted.items())},
-            seconds=round(seconds, 3),
-        ),
-    )
-
-
 def cut(found: Iterable[Found], following: int, size: Size = ramp) -> Iterator[Chunk]:
-    """Cut what is found into chunks, numbered from `following`."""
-    waiting: list[str] = []
+    """Cut what is found into chunks, numbered from `following`; files and rows do not mix.
+
+    Row groups are joined until they make a chunk. A piece of one is not cut: each part of it
+    would have to be read past by the next.
+    """
+    files: list[str] = []
+    rows: list[Found] = []
     for piece in found:
-        if piece.row_group is not None:
-            yield Chunk(following, piece.paths, piece.row_group)
-            following += 1
-            continue
-        waiting += piece.paths
-        while len(waiting) >= (count := size(following)):
-            yield Chunk(following, sorted(waiting[:count]))
-            del waiting[:count]
-            following += 1
-    if waiting:
-        yield Chunk(following, sorted(waiting))
+        if piece.shard is None:
+            files += piece.paths
+            while len(files) >= (count := size(following)):
+                yield Chunk(following, (Found(sorted(files[:count])),))
+                del files[:count]
+                following += 1
+        else:
+            rows.append(piece)
+            if sum(map(len, rows)) >= size(following):
+                yield Chunk(following, tuple(rows))
+                rows = []
+                following += 1
+    if files:
+        yield Chunk(following, (Found(sorted(files)),))
+        following += 1
+    if rows:
+        yield Chunk(following, tuple(rows))
 
 
 def write_chunk(folder: Folder, chunk: Chunk) -> int:
     """Keep a chunk; a retry replaces it. Give its file's digest."""
-    try:
-        paths = pa.array(chunk.paths, pa.binary())
-    except UnicodeEncodeError:  # a name that is not UTF-8
-        paths = pa.array(map(os.fsencode, chunk.paths), pa.binary())
-    schema = pa.schema([("path", pa.binary())], metadata={"row_group": str(chunk.row_group)})
     content = io.BytesIO()
-    parquet.write_table(pa.table([paths], schema=schema), content, compression="zstd")
+    parquet.write_table(_table(chunk), content, compression="zstd")
     folder.write(chunk_name(chunk.number), content.getvalue())
     return digest_of(content.getvalue())
+
+
+def _table(chunk: Chunk) -> pa.Table:
+    """Write a chunk's units as rows: `path`, and of a shard's row `shard`, `row_group`, `row`."""
+    columns = {"path": _bytes([path for piece in chunk.pieces for path in piece.paths])}
+    if any(piece.shard is not None for piece in chunk.pieces):
+        lengths = [len(piece) for piece in chunk.pieces]
+        numbers = np.arange(len(chunk.pieces), dtype=np.int32)
+        shards = _bytes([piece.shard or "" for piece in chunk.pieces])
+        groups = np.array([piece.row_group for piece in chunk.pieces], np.int64)
+        rows = [np.arange(piece.first, piece.first + len(piece)) for piece in chunk.pieces]
+        columns["shard"] = shards.take(pa.array(np.repeat(numbers, lengths)))
+        columns["row_group"] = pa.array(np.repeat(groups, lengths))
+        columns["row"] = pa.array(np.concatenate(rows))
+    return pa.table(columns)
+
+
+def _bytes(texts: list[str]) -> pa.Array:
+    try:
+        return pa.array(texts, pa.binary())
+    except UnicodeEncodeError:  # a name that is not UTF-8
+        return pa.array(map(os.fsencode, texts), pa.binary())
 
 
 def read_chunk(folder: Folder, number: int) -> Chunk:
@@ -142,14 +141,26 @@ def read_chunk(folder: Folder, number: int) -> Chunk:
 
 
 def parse_chunk(number: int, content: bytes) -> Chunk:
-    """Read a chunk from its file's content."""
+    """Read a chunk from its file's content.
+
+    Raises:
+        pa.ArrowException: it is damaged.
+    """
     table = parquet.read_table(pa.BufferReader(content))
-    row_group = (table.schema.metadata or {})[b"row_group"].decode()
-    return Chunk(
-        number,
-        [os.fsdecode(path) for path in table.column("path").to_pylist()],
-        None if row_group == "None" else int(row_group),
-    )
+    paths = [os.fsdecode(path) for path in table.column("path").to_pylist()]
+    if "shard" not in table.column_names:
+        return Chunk(number, (Found(paths),) if paths else ())
+    shards = [os.fsdecode(shard) for shard in table.column("shard").to_pylist()]
+    groups, rows = (table.column(name).to_pylist() for name in ("row_group", "row"))
+    pieces, start = list[Found](), 0
+    for k in range(1, len(paths) + 1):
+        follows = k < len(paths) and (shards[k], groups[k], rows[k]) == (
+            shards[k - 1], groups[k - 1], rows[k - 1] + 1
+        )  # fmt: skip
+        if not follows:
+            pieces.append(Found(paths[start:k], shards[start], groups[start], rows[start]))
+            start = k
+    return Chunk(number, tuple(pieces))
 
 
 def digest_of(content: bytes) -> int:
@@ -181,6 +192,7 @@ def write_end(folder: Folder, end: End) -> None:
 def read_end(folder: Folder) -> End | None:
     """Read what the listing came to; None while it is not finished."""
     try:
-        return End(**json.loads(folder.read(END)))
+        content: dict[str, Any] = json.loads(folder.read(END))
     except FileNotFoundError:
         return None
+    return End(**content)

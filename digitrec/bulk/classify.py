@@ -1,30 +1,33 @@
 """Any number of scans → a Parquet result: what is done with a chunk of them."""
 
-import faulthandler
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from digitrec.bulk.careful import STALL_SECONDS, read_carefully
-from digitrec.bulk.chunks import CHUNKS, Chunk, ramp, read_chunk
-from digitrec.bulk.parts import check_paths, numbers_of, part_name, part_table, write_part
+from digitrec.bulk import again
+from digitrec.bulk.chunks import Chunk, ramp, read_chunk
+from digitrec.bulk.parts import (
+    Identity,
+    check_part,
+    numbers_of,
+    part_name,
+    part_table,
+    write_part,
+)
+from digitrec.bulk.reader import Reader
+from digitrec.bulk.record import check_run_id
 from digitrec.bulk.run import Outcome, RunSettings, run
 from digitrec.bulk.tally import Tally, span, tally
 from digitrec.folder import Folder
-from digitrec.model.bundle import Bundle, load_bundle
-from digitrec.model.engine import Engine, open_engine
+from digitrec.model.bundle import load_bundle
+from digitrec.model.engine import open_engine
 from digitrec.model.shipped import DEFAULT
-from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW, Content, Readings, read_contents
-from digitrec.scans.contents import contents
-from digitrec.scans.normalize import NORMALIZER_VERSION, load, prepare
-from digitrec.scans.paths import readable
-from digitrec.storage import Remote, open_remotes
-
-# A chunk whose reader died so often is read with care.
-DEATHS = 2
+from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW
+from digitrec.scans.normalize import NORMALIZER_VERSION, prepare
+from digitrec.storage import open_remotes
 
 
 def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False) -> Outcome:
@@ -45,22 +48,22 @@ def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False
     identity = {
         "model_id": bundle.card.id,
         "calibration_id": bundle.card.calibration_id,
+        "policy_id": None,
         "normalizer_version": NORMALIZER_VERSION,
-        "policy": None,
-        "notes": noted,
     }
 
-    def make_classifier(folder: Folder) -> Classifier:
+    def make_classifier(folder: Folder, run_id: str) -> Classifier:
         prepare()
-        return Classifier(folder, bundle, remotes, noted)
+        return Classifier(
+            folder=folder,
+            reader=Reader(bundle, remotes, noted, settings.allow_missing),
+            identity={"run_id": run_id, **identity},
+            update=settings.update,
+            retry_errors=settings.retry_errors,
+        )
 
-    return run(
-        "classify",
-        identity,
-        make_classifier,
-        settings,
-        _summary,
-    )
+    header = {**identity, "policy": None, "notes": noted}
+    return run("classify", header, make_classifier, settings, _summary)
 
 
 def _summary(total: Tally) -> dict[str, Any]:
@@ -70,14 +73,15 @@ def _summary(total: Tally) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Classifier:
     """Reads the scans of a chunk and writes their rows as a part; see `work.Work`."""
 
     folder: Folder
-    bundle: Bundle
-    remotes: tuple[Remote, ...] = ()
-    noted: bool = False
+    reader: Reader
+    identity: Identity
+    update: bool = False  # a part that is there gets new rows for what changed since
+    retry_errors: bool = False  # and for what could not be read
 
     @property
     def name(self) -> str:
@@ -95,92 +99,71 @@ class Classifier:
 
     def warm_up(self) -> None:
         """Load the normaliser's machine code and the network."""
-        load()
-        _engine(self.bundle)
+        self.reader.warm_up()
 
     def __call__(self, number: int, *, here: bool = False) -> Tally:
         """Classify chunk `number` and write its part, to the same name if it is done again."""
         began = time.time()
         chunk = read_chunk(self.folder, number)
-        if here:
-            readings = read_carefully(self._contents(chunk), self.bundle, noted=self.noted)
+        if (kept := self._kept(chunk)) is None:
+            counted = self._made(chunk, here)
         else:
-            readings = self._as_worker(chunk)
-        start = time.perf_counter()
-        table = part_table(chunk.paths, readings, noted=self.noted)
-        counted = tally(readings)
-        counted.seconds["write"] = time.perf_counter() - start
-        write_part(self.folder, number, table, counted)
-        counted.spans = [span(began, len(readings))]
+            counted = self._mended(chunk, kept, here)
+        counted.spans = [span(began, counted.rows)] if counted.rows else []
         return counted
+
+    def _made(self, chunk: Chunk, here: bool) -> Tally:
+        """Read a chunk and write its part."""
+        read = self.reader.read(chunk, self.folder, len(chunk), here=here)
+        start = time.perf_counter()
+        rows = part_table(chunk.shown, read.readings, noted=self.reader.noted)
+        counted = tally(rows, read.frames, read.readings.seconds)
+        counted.seconds["write"] = time.perf_counter() - start
+        self._write(chunk.number, rows, counted, read.stamps)
+        return counted
+
+    def _kept(self, chunk: Chunk) -> again.Kept | None:
+        """Give what is there of a chunk's part; None where it is to be made whole."""
+        if not (self.update or self.retry_errors):
+            return None
+        return again.kept(self.folder, part_name(chunk.number), chunk, self.identity)
+
+    def _mended(self, chunk: Chunk, kept: again.Kept, here: bool) -> Tally:
+        """Read again what changed or failed of a chunk, and write its part if need be."""
+        stale = np.zeros(len(chunk), bool)
+        if self.update:
+            stale |= again.changed(chunk, kept.stamps, self.reader.remotes)
+        if self.retry_errors:
+            stale |= again.failed(kept.rows)
+        stale = again.whole_pieces(chunk, stale)
+        if not stale.any() and kept.tally.rows == len(chunk):
+            return Tally()
+        some = chunk.only(stale.tolist())
+        read = self.reader.read(some, self.folder, len(chunk), here=here)
+        new = part_table(some.shown, read.readings, noted=self.reader.noted)
+        stamps = kept.stamps.copy()
+        stamps[stale] = read.stamps
+        rows = again.merged(kept.rows, new, stale)
+        spent = kept.tally.seconds, read.readings.seconds
+        seconds = {
+            stage: sum(some.get(stage, 0.0) for some in spent) for stage in spent[0] | spent[1]
+        }
+        counted = tally(rows, int((stamps < 0).sum()), seconds)
+        self._write(chunk.number, rows, counted, stamps.tolist())
+        return replace(tally(new, read.frames, read.readings.seconds), changed=int(stale.sum()))
+
+    def _write(self, number: int, rows: pa.Table, counted: Tally, stamps: list[int]) -> None:
+        check_run_id(self.folder, str(self.identity["run_id"]))
+        write_part(self.folder, number, rows, counted, self.identity, stamps)
 
     def done(self) -> frozenset[int]:
         """Give the numbers of the parts that are there."""
         return numbers_of(self.folder, "part")
 
     def check(self, chunk: Chunk) -> Tally:
-        """Hold a part against its chunk, path by path."""
-        paths = pa.array([readable(path) for path in chunk.paths], pa.string())
-        return check_paths(self.folder, part_name(chunk.number), paths)
+        """Hold a part against its chunk, unit by unit."""
+        return check_part(self.folder, part_name(chunk.number), chunk.shown, self.identity).tally
 
-    def _contents(self, chunk: Chunk) -> Iterable[Content]:
-        if chunk.row_group is None:
-            return contents(chunk.paths, self.remotes)
-        from digitrec.scans.shards import members
-
-        return members(chunk.paths, chunk.row_group, self.remotes)
-
-    def _as_worker(self, chunk: Chunk) -> Readings:
-        """Read in this process, or with care if this chunk's readers died before."""
-        mark = f"{CHUNKS}/{chunk.number:06d}.begun"
-        deaths = self._count(mark)
-        self.folder.write(mark, str(deaths + 1).encode())
-        if deaths >= DEATHS:
-            readings = read_carefully(self._contents(chunk), self.bundle, noted=self.noted)
-        else:
-            alarm = _StallAlarm()
-            try:
-                readings = read_contents(
-                    self._contents(chunk),
-                    len(chunk.paths),
-                    _engine(self.bundle),
-                    alarm,
-                    noted=self.noted,
-                )
-            finally:
-                alarm.off()
-        self.folder.delete(mark)
-        return readings
-
-    def _count(self, mark: str) -> int:
-        try:
-            return int(self.folder.read(mark))
-        except (FileNotFoundError, ValueError):
-            return 0
-
-
-class _StallAlarm:
-    """Ends this process if it stays at one scan for too long, even within C code."""
-
-    def __init__(self) -> None:
-        self._set = 0.0
-
-    def __call__(self, k: int) -> None:
-        now = time.monotonic()
-        if now - self._set > 1:  # setting it costs as much as a scan
-            self._set = now
-            faulthandler.dump_traceback_later(2 * STALL_SECONDS, exit=True)
-
-    def off(self) -> None:
-        faulthandler.cancel_dump_traceback_later()
-
-
-_engines: dict[str, Engine] = {}
-
-
-def _engine(bundle: Bundle) -> Engine:
-    """Give the bundle's engine, made once a worker process and kept for its next chunks."""
-    key = bundle.card.calibration_id
-    if key not in _engines:
-        _engines[key] = open_engine(bundle)
-    return _engines[key]
+    def forget(self, number: int) -> None:
+        """Delete the part of chunk `number`."""
+        self.folder.delete(part_name(number))

@@ -10,19 +10,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from digitrec.bulk import again
 from digitrec.bulk.careful import batches
 from digitrec.bulk.chunks import LARGEST_SIZE, Chunk, read_chunk
-from digitrec.bulk.parts import TALLY, check_paths, numbers_of
+from digitrec.bulk.parts import Identity, check_part, footer, numbers_of
+from digitrec.bulk.record import check_run_id
 from digitrec.bulk.run import Outcome, RunSettings, run
-from digitrec.bulk.tally import Tally, span
+from digitrec.bulk.tally import Tally, code, span
 from digitrec.errors import InputError, ScanError
 from digitrec.folder import Folder
 from digitrec.scans.contents import contents
 from digitrec.scans.inputs import sort_inputs, stream_inputs
-from digitrec.scans.shards import member_name, shard_schema
+from digitrec.scans.shards import shard_schema
+from digitrec.scans.stamps import UNKNOWN
 from digitrec.scans.walk import Notes
 from digitrec.storage import Remote, open_remotes
 
@@ -44,7 +48,18 @@ def pack(settings: RunSettings) -> Outcome:
         raise InputError("pack takes folders and files of scans, no lists and no shards")
     remotes = open_remotes(settings.inputs)
     scans = _scans_per_shard(settings.inputs, remotes)
-    return run("pack", {}, lambda folder: Packer(folder, scans, remotes), settings)
+
+    def make_packer(folder: Folder, run_id: str) -> Packer:
+        return Packer(
+            folder=folder,
+            scans_per_shard=scans,
+            identity={"run_id": run_id},
+            remotes=remotes,
+            update=settings.update,
+            retry_errors=settings.retry_errors,
+        )
+
+    return run("pack", {}, make_packer, settings)
 
 
 def _scans_per_shard(inputs: tuple[str, ...], remotes: tuple[Remote, ...]) -> int:
@@ -59,13 +74,16 @@ def _scans_per_shard(inputs: tuple[str, ...], remotes: tuple[Remote, ...]) -> in
     return max(1, min(MOST_SCANS, fitting))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Packer:
     """Puts the scans of a chunk into a shard; see `work.Work`."""
 
     folder: Folder
     scans_per_shard: int
+    identity: Identity
     remotes: tuple[Remote, ...] = ()
+    update: bool = False  # a shard of which a scan changed since is packed anew
+    retry_errors: bool = False  # and one with a scan that could not be read
 
     @property
     def name(self) -> str:
@@ -88,33 +106,62 @@ class Packer:
         """Pack chunk `number` into its shard, to the same name if it is done again."""
         began = time.time()
         chunk = read_chunk(self.folder, number)
-        tally = Tally(rows=len(chunk.paths))
+        changed = self._changed(chunk)
+        if changed == 0:
+            return Tally()
+        tally, stamps = Tally(rows=len(chunk)), list[int]()
         schema = shard_schema()
-        with self.folder.writing(shard_name(number)) as file, parquet.ParquetWriter(
-            file, schema, compression="zstd",
-            use_dictionary=False, write_statistics=False,
-        ) as writer:  # fmt: skip
-            for table in self._row_groups(chunk, tally):
-                start = time.perf_counter()
-                writer.write_table(table)
-                tally.seconds["write"] += time.perf_counter() - start
-            writer.add_key_value_metadata({TALLY: tally.to_json()})
+        with self.folder.writing(shard_name(number)) as file:
+            with parquet.ParquetWriter(
+                file, schema, compression="zstd", use_dictionary=False, write_statistics=False
+            ) as writer:
+                for table in self._row_groups(chunk, tally, stamps):
+                    start = time.perf_counter()
+                    writer.write_table(table)
+                    tally.seconds["write"] += time.perf_counter() - start
+                writer.add_key_value_metadata(footer(tally, self.identity, stamps))
+            check_run_id(self.folder, str(self.identity["run_id"]))
         tally.spans = [span(began, tally.rows)]
+        tally.changed = changed or 0
         return tally
 
-    def _row_groups(self, chunk: Chunk, tally: Tally) -> Iterator[pa.Table]:
+    def _changed(self, chunk: Chunk) -> int | None:
+        """Say how many scans of a shard that is there changed since; None: there is none to keep.
+
+        A shard is packed whole or not at all.
+        """
+        if not (self.update or self.retry_errors):
+            return None
+        kept = again.kept(
+            self.folder, shard_name(chunk.number), chunk, self.identity, columns=["path"]
+        )
+        if kept is None:
+            return None
+        stale = np.zeros(len(chunk), bool)
+        if self.update:
+            stale |= again.changed(chunk, kept.stamps, self.remotes)
+        if self.retry_errors:
+            stale |= kept.stamps == UNKNOWN
+        changed = int(stale.sum())
+        return changed if changed or kept.tally.rows == len(chunk) else None
+
+    def _row_groups(self, chunk: Chunk, tally: Tally, stamps: list[int]) -> Iterator[pa.Table]:
         """Read a chunk's files in batches that fit into memory; count what comes."""
         tally.seconds = {"read": 0.0, "write": 0.0}
+        names = chunk.shown
+        scans = (
+            scan for piece in chunk.pieces for scan in contents(piece.paths, self.remotes, stamps)
+        )
         done, start = 0, time.perf_counter()
-        for batch in batches(contents(chunk.paths, self.remotes), LARGEST_SIZE):
+        for batch in batches(scans, LARGEST_SIZE):
             failed = [str(one) if isinstance(one, ScanError) else None for one in batch]
             tally.decisions[ERROR] += len(batch) - failed.count(None)
             tally.decisions[PACKED] += failed.count(None)
-            tally.errors.update(reason.split(":")[0] for reason in failed if reason)
-            names = map(member_name, chunk.paths[done : done + len(batch)])
+            tally.errors.update(code(reason) for reason in failed if reason)
             packed = [None if isinstance(one, ScanError) else one for one in batch]
             tally.seconds["read"] += time.perf_counter() - start
-            yield pa.table([list(names), packed, failed], schema=shard_schema())
+            rows = [names[done : done + len(batch)], packed, failed]
+            yield pa.table(rows, schema=shard_schema())
             done, start = done + len(batch), time.perf_counter()
 
     def done(self) -> frozenset[int]:
@@ -122,9 +169,12 @@ class Packer:
         return numbers_of(self.folder, "shard")
 
     def check(self, chunk: Chunk) -> Tally:
-        """Hold a shard against its chunk, path by path."""
-        names = pa.array(map(member_name, chunk.paths), pa.string())
-        return check_paths(self.folder, shard_name(chunk.number), names)
+        """Hold a shard against its chunk, unit by unit."""
+        return check_part(self.folder, shard_name(chunk.number), chunk.shown, self.identity).tally
+
+    def forget(self, number: int) -> None:
+        """Delete the shard of chunk `number`."""
+        self.folder.delete(shard_name(number))
 
 
 def shard_name(number: int) -> str:

@@ -1,21 +1,28 @@
 """A classify result: the schema of its rows, and its part files."""
 
+import base64
 import io
+import json
 import re
 import time
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from digitrec.bulk.tally import Tally
-from digitrec.errors import RunError
 from digitrec.folder import Folder
 from digitrec.reading import Readings
-from digitrec.scans.paths import readable
 
-TALLY = b"digitrec.tally"  # in a part's footer
+# In a part's footer, and in a shard's.
+TALLY, IDENTITY, STAMPS = b"digitrec.tally", b"digitrec.run", b"digitrec.stamps"
+# Whose a part is: ids of the run, the model, its calibration and policy, and the normaliser's
+# version.
+Identity = Mapping[str, str | None]
 
 SCHEMA = pa.schema(
     [
@@ -35,8 +42,8 @@ SCHEMA = pa.schema(
 NOTES = pa.field("notes", pa.string())  # the last column, where it is asked for
 
 
-def part_table(paths: Sequence[str], readings: Readings, *, noted: bool = False) -> pa.Table:
-    """Make the rows of a part, in `SCHEMA`: one for each path and its reading."""
+def part_table(shown: Sequence[str], readings: Readings, *, noted: bool = False) -> pa.Table:
+    """Make the rows of a part, in `SCHEMA`: one for each unit, by its name, and its reading."""
     no_digit = ~readings.has_digit
     undecoded = readings.widths == 0
     probabilities = pa.FixedSizeListArray.from_arrays(
@@ -44,7 +51,7 @@ def part_table(paths: Sequence[str], readings: Readings, *, noted: bool = False)
     )
     table = pa.table(
         [
-            pa.array([readable(path) for path in paths], pa.string()),
+            pa.array(shown, pa.string()),
             pa.array(readings.digits, mask=no_digit),
             pa.array(readings.confidences, mask=no_digit),
             probabilities,
@@ -64,17 +71,66 @@ def part_name(number: int) -> str:
     return f"part-{number:06d}.parquet"
 
 
-def write_part(folder: Folder, number: int, table: pa.Table, tally: Tally) -> None:
-    """Write part `number` of a result, its tally in its footer; a retry replaces it.
+def write_part(
+    folder: Folder,
+    number: int,
+    table: pa.Table,
+    tally: Tally,
+    identity: Identity,
+    stamps: Sequence[int] = (),
+) -> None:
+    """Write part `number` of a result, with all that its footer tells; a retry replaces it.
 
     The time that writing takes is added to `tally`.
     """
     start = time.perf_counter()
     content = io.BytesIO()
-    table = table.replace_schema_metadata({TALLY: tally.to_json()})
+    table = table.replace_schema_metadata(footer(tally, identity, stamps))
     parquet.write_table(table, content, compression="zstd")
     folder.write(part_name(number), content.getvalue())
     tally.seconds["write"] = tally.seconds.get("write", 0.0) + time.perf_counter() - start
+
+
+def footer(tally: Tally, identity: Identity, stamps: Sequence[int]) -> dict[bytes, bytes]:
+    """Give what a file of a run tells of itself: its tally, whose it is, and its scans' stamps."""
+    packed = zlib.compress(np.array(stamps, "<i8").tobytes(), 1)
+    return {
+        TALLY: tally.to_json().encode(),
+        IDENTITY: json.dumps(dict(identity)).encode(),
+        STAMPS: base64.b64encode(packed),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What `footer` wrote."""
+
+    tally: Tally
+    identity: dict[str, str | None]
+    stamps: NDArray[np.int64]  # [N], 0 where a scan could not be read
+
+    @classmethod
+    def of(cls, file: parquet.ParquetFile) -> "Footer":
+        """Read a file's footer.
+
+        Raises:
+            KeyError: it is none of a run's.
+            ValueError: it is damaged.
+        """
+        told = file.metadata.metadata or {}
+        stamps = zlib.decompress(base64.b64decode(told[STAMPS]))
+        return cls(
+            Tally.from_json(told[TALLY]),
+            json.loads(told[IDENTITY]),
+            np.frombuffer(stamps, "<i8").astype(np.int64),
+        )
+
+
+class PartError(Exception):
+    """A file of a run that is not what it should be; the message goes on from its name."""
+
+
+UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError, TypeError, zlib.error)
 
 
 def numbers_of(folder: Folder, kind: str) -> frozenset[int]:
@@ -83,24 +139,41 @@ def numbers_of(folder: Folder, kind: str) -> frozenset[int]:
     return frozenset(int(match[1]) for match in names if match)
 
 
-def check_paths(folder: Folder, name: str, expected: pa.StringArray) -> Tally:
-    """Hold a file's column `path` against what it must be; give the tally in its footer.
+def check_part(folder: Folder, name: str, shown: Sequence[str], identity: Identity) -> Footer:
+    """Hold a file of a run against the units of its chunk; give its footer.
+
+    Args:
+        folder: the run's.
+        name: the file's.
+        shown: what the units are called, one after the other.
+        identity: whose it must be.
 
     Raises:
-        RunError: the file is missing, damaged, or has other rows.
+        PartError: it is missing, damaged or another run's, or has other rows.
     """
     try:
-        with folder.opened(name) as source:
-            file = parquet.ParquetFile(source)
-            paths = file.read(columns=["path"]).column("path").combine_chunks()
-            tally = Tally.from_json(file.metadata.metadata[TALLY])
-    except (OSError, pa.ArrowException, KeyError, TypeError) as why:
-        raise RunError(
-            f"{folder.name}/{name} can't be used: delete it and run again ({why})"
-        ) from why
-    if not paths.equals(expected) or tally.rows != len(paths):
-        raise RunError(
-            f"{folder.name}/{name} has other rows than its chunk has inputs: "
-            "delete it and run again"
-        )
-    return tally
+        told, rows = read_file(folder, name, ["path"])
+        paths = rows.column("path").combine_chunks()
+    except FileNotFoundError as why:
+        raise PartError("is missing") from why
+    except UNREADABLE as why:
+        raise PartError(f"can't be used ({' '.join(str(why).split())})") from why
+    for key, value in identity.items():
+        if told.identity.get(key) != value:
+            raise PartError(f"is of another run ({key} {told.identity.get(key)}, not {value})")
+    if not paths.equals(pa.array(shown, pa.string())) or told.tally.rows != len(shown):
+        raise PartError("has other rows than its chunk has units")
+    return told
+
+
+def read_file(
+    folder: Folder, name: str, columns: Sequence[str] | None = None
+) -> tuple[Footer, pa.Table]:
+    """Read a file of a run: its footer and its rows.
+
+    Raises:
+        one of UNREADABLE: it can't be used.
+    """
+    with folder.opened(name) as source:
+        file = parquet.ParquetFile(source)
+        return Footer.of(file), file.read(columns=columns)

@@ -10,7 +10,9 @@ import functools
 import logging
 import re
 import warnings
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +22,8 @@ import ray.exceptions
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from digitrec.bulk.chunks import list_chunks
+from digitrec.bulk.check import Checked, check_chunks, together
+from digitrec.bulk.listing import Listing, list_chunks
 from digitrec.bulk.tally import Tally
 from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import RunError
@@ -35,8 +38,8 @@ ERROR = re.compile(r"[\w.]+: ")
 class ChunkSource(Datasource):
     """The numbers of a run's chunks, as one Ray Data read task lists them."""
 
-    def __init__(self, work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> None:
-        self._list = functools.partial(_blocks, work, inputs, done)
+    def __init__(self, work: Work, listing: Listing) -> None:
+        self._list = functools.partial(_blocks, work, listing)
 
     def get_name(self) -> str:
         """Give the name that Ray shows."""
@@ -52,8 +55,8 @@ class ChunkSource(Datasource):
         return [ReadTask(self._list, unknown)]
 
 
-def _blocks(work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> Iterator[pa.Table]:
-    for number in list_chunks(work.folder, inputs, done, work.size):
+def _blocks(work: Work, listing: Listing) -> Iterator[pa.Table]:
+    for number in list_chunks(work.folder, listing):
         yield pa.table({"number": [number]})
 
 
@@ -65,36 +68,66 @@ def _warm_up(work: Work) -> None:
     work.warm_up()
 
 
-def on_ray(work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> Iterator[Tally]:
-    """Do all chunks that are not done, on all CPUs of Ray's session; give tallies as they come.
+class RayHands:
+    """All CPUs of Ray's session; see `hands.Hands`."""
 
-    Raises:
-        RunError: a chunk can't be done, for a reason that lasts.
-    """
-    with ray.data.DataContext.current(_context()), warnings.catch_warnings():
-        # That there are fewer chunks than places in the queue is no news.
-        warnings.filterwarnings("ignore", message="The maximum number of concurrent tasks")
-        cpus = int(ray.cluster_resources().get("CPU", 0))
-        # The workers get ready while the pipeline is planned and the first inputs are listed.
-        warm_up = ray.remote(num_cpus=1, max_retries=0)(_warm_up)
-        for _ in range(cpus):
-            warm_up.remote(work)
-        tallies = ray.data.read_datasource(
-            ChunkSource(work, inputs, done),
-            override_num_blocks=1,
-            num_cpus=0,  # it waits more than it works, and must not be fused with the others
-        ).map_batches(
-            functools.partial(_do, work=work),
-            batch_size=None,
-            batch_format="pyarrow",
-            num_cpus=1,
-            compute=ray.data.TaskPoolStrategy(size=max(QUEUED, QUEUED_PER_CPU * cpus)),
-        )
-        try:
-            for row in tallies.iter_rows():
-                yield Tally.from_json(row["tally"])
-        except ray.exceptions.RayError as why:
-            raise RunError(f"the run failed: {_cause(why)}; {GO_ON}") from why
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def do(self, listing: Listing) -> Iterator[Tally]:
+        """Do all chunks of a listing; give the tally of each as it comes.
+
+        Raises:
+            RunError: a chunk can't be done, for a reason that lasts.
+        """
+        with ray.data.DataContext.current(_context()), warnings.catch_warnings():
+            # That there are fewer chunks than places in the queue is no news.
+            warnings.filterwarnings("ignore", message="The maximum number of concurrent tasks")
+            cpus = int(ray.cluster_resources().get("CPU", 0))
+            # The workers get ready while the pipeline is planned and the first inputs are listed.
+            warm_up = ray.remote(num_cpus=1, max_retries=0)(_warm_up)
+            for _ in range(cpus):
+                warm_up.remote(self.work)
+            tallies = ray.data.read_datasource(
+                ChunkSource(self.work, listing),
+                override_num_blocks=1,
+                num_cpus=0,  # it waits more than it works, and must not be fused with the others
+            ).map_batches(
+                functools.partial(_do, work=self.work),
+                batch_size=None,
+                batch_format="pyarrow",
+                num_cpus=1,
+                compute=ray.data.TaskPoolStrategy(size=max(QUEUED, QUEUED_PER_CPU * cpus)),
+            )
+            with _failures():
+                for row in tallies.iter_rows():
+                    yield Tally.from_json(row["tally"])
+
+    def check(self, numbers: list[int]) -> Iterator[Checked]:
+        """Hold parts against their chunks, in tasks: the driver alone would take long over many.
+
+        Raises:
+            RunError: a task failed, for a reason that lasts.
+        """
+        check = ray.remote(num_cpus=1)(check_chunks)
+        work = ray.put(self.work)
+        waiting = deque(together(numbers))
+        running: list[Any] = []
+        with _failures():
+            while waiting or running:
+                while waiting and len(running) < QUEUED:
+                    running.append(check.remote(work, waiting.popleft()))
+                [ended], running = ray.wait(running)
+                yield ray.get(ended)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what a task raised into an error that says so."""
+    try:
+        yield
+    except ray.exceptions.RayError as why:
+        raise RunError(f"the run failed: {_cause(why)}; {GO_ON}") from why
 
 
 def _context() -> ray.data.DataContext:

@@ -4,26 +4,39 @@ It also decides what another call on the same folder may do: begin, go on, add, 
 """
 
 import json
+import logging
 import re
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from digitrec.bulk.chunks import CHUNKS, END
+from digitrec.bulk.chunks import CHUNKS, END, chunk_name
 from digitrec.bulk.lock import LOCK
-from digitrec.errors import InputError
+from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder
 
 RUN = "_run.json"
+log = logging.getLogger(__name__)
 SCHEMA_VERSION = 2
-# What a run writes.
-OURS = re.compile(r"(part|shard)-\d{6,}\.parquet|_.*")
+# What a run writes, and what it leaves of it if it is killed while it writes.
+OURS = re.compile(
+    r"(part|shard)-\d{6,}\.parquet|_trace\.json"
+    r"|_((part|shard)-\d{6,}\.parquet|_trace\.json|_run\.json|_lock)\.[0-9a-f]{8}\.tmp"
+)
+OURS_IN_CHUNKS = re.compile(
+    r"\d{6,}\.(parquet|begun)|end\.json|_(\d{6,}\.(parquet|begun)|end\.json)\.[0-9a-f]{8}\.tmp"
+)
+# What is shorter than this is no Parquet file: the power was cut before it was on the disk.
+LEAST_PARQUET = 12
 RUNNING, COMPLETE, CLEARING = "running", "complete", "clearing"
 # What must be the same for a run to be gone on with, and how it is called.
 SAME = {
+    "schema_version": "schema version",
     "model_id": "model",
     "calibration_id": "calibration of the model",
     "normalizer_version": "normaliser",
+    "policy_id": "policy",
     "notes": "--notes",
     "inputs": "inputs",
     "relative_to": "working folder",
@@ -68,6 +81,9 @@ def earlier_run(
 ) -> dict[str, Any] | None:
     """Give the run that is in the folder, if this one, of which `header` tells, may go on with it.
 
+    To overwrite is to begin anew on what another run left, or a complete one; the unfinished run
+    of the same call is gone on with, so that a job which is tried again comes to an end.
+
     Raises:
         InputError: the folder holds something else, or a run with other settings.
     """
@@ -82,15 +98,16 @@ def earlier_run(
         raise InputError(
             f"{folder.name} holds what {run.get('command')} wrote: choose another --out"
         )
-    if overwrite:
+    different = next((key for key in SAME if run.get(key) != header.get(key)), None)
+    if overwrite and (different or run["state"] == COMPLETE):
         return None
-    kind = "a result" if run["state"] == COMPLETE else "an unfinished result"
-    for key, words in SAME.items():
-        if run.get(key) != header.get(key):
-            raise InputError(
-                f"{folder.name} holds {kind} of other {words} ({_short(run.get(key))}, now "
-                f"{_short(header.get(key))}): --overwrite replaces it, or choose another --out"
-            )
+    if different:
+        kind = "a result" if run["state"] == COMPLETE else "an unfinished result"
+        raise InputError(
+            f"{folder.name} holds {kind} of other {SAME[different]} "
+            f"({_short(run.get(different))}, now {_short(header.get(different))}): "
+            "--overwrite replaces it, or choose another --out"
+        )
     return run
 
 
@@ -105,10 +122,11 @@ def clear(folder: Folder) -> None:
         return
     write_run(folder, {"state": CLEARING})
     for name in folder.names():
-        if OURS.fullmatch(name) and name not in (RUN, LOCK):
+        if OURS.fullmatch(name):
             folder.delete(name)
     for name in folder.names(CHUNKS):
-        folder.delete(f"{CHUNKS}/{name}")
+        if OURS_IN_CHUNKS.fullmatch(name):
+            folder.delete(f"{CHUNKS}/{name}")
 
 
 def begin(
@@ -125,15 +143,60 @@ def begin(
         clear(folder)
     elif update:
         folder.delete(END)  # so that the inputs are listed again, and what is new gets chunks
-    for below in ("", f"{CHUNKS}/"):
-        for name in folder.names(below):
-            # Left by a process that was killed while it wrote.
-            if name.startswith("_") and name.endswith(".tmp"):
-                folder.delete(below + name)
+    _tidy(folder)
     run = {
         **header,
+        "run_id": earlier["run_id"] if earlier else uuid.uuid4().hex,
         "state": RUNNING,
         "started": earlier["started"] if earlier else now(),
         "gone_on": earlier.get("gone_on", 0) + 1 if earlier else 0,
     }
     return write_run(folder, run)
+
+
+def _tidy(folder: Folder) -> None:
+    """Delete what was left half-written: temporary files, and what a power cut emptied.
+
+    A chunk that is gone is listed again, in another one, and a part that is gone is made again.
+    """
+    for name, size in folder.sizes().items():
+        if OURS.fullmatch(name) and (name.endswith(".tmp") or _is_cut(name, size)):
+            _drop(folder, name)
+    for name, size in folder.sizes(CHUNKS).items():
+        if not OURS_IN_CHUNKS.fullmatch(name):
+            continue
+        if name.endswith(".tmp") or (name == END.split("/")[1] and not size):
+            _drop(folder, f"{CHUNKS}/{name}")
+        elif _is_cut(name, size):
+            forget_chunk(folder, int(name.split(".")[0]))
+
+
+def _is_cut(name: str, size: int) -> bool:
+    return name.endswith(".parquet") and size < LEAST_PARQUET
+
+
+def _drop(folder: Folder, name: str) -> None:
+    if not name.endswith(".tmp"):
+        log.warning("%s/%s is empty, as after a power cut: it is made again", folder.name, name)
+    folder.delete(name)
+
+
+def forget_chunk(folder: Folder, number: int) -> None:
+    """Delete a damaged chunk and what was made of it, so that its units are listed again."""
+    name = chunk_name(number)
+    log.warning("%s/%s is damaged: its scans are listed and read again", folder.name, name)
+    folder.delete(END)
+    for kind in ("part", "shard"):
+        folder.delete(f"{kind}-{number:06d}.parquet")
+    folder.delete(name)
+
+
+def check_run_id(folder: Folder, run_id: str) -> None:
+    """Check that the folder is still that of a run.
+
+    Raises:
+        RunError: another run has begun there since.
+    """
+    run = read_run(folder)
+    if run is None or run.get("run_id") != run_id:
+        raise RunError(f"another run has begun in {folder.name}: this one has ended")

@@ -3,39 +3,28 @@
 `classify` and `pack` differ in what they do with a chunk; all around it is here.
 """
 
-import importlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
 import pyarrow as pa
 
 from digitrec.bulk import record
-from digitrec.bulk.chunks import (
-    END,
-    End,
-    chunk_name,
-    chunk_numbers,
-    digest_of,
-    list_chunks,
-    parse_chunk,
-    read_chunk,
-    read_end,
-    shown_digest,
-)
+from digitrec.bulk.chunks import CHUNKS, END, End, chunk_numbers, read_chunk, read_end
+from digitrec.bulk.hands import Hands, here_hands, ray_hands
+from digitrec.bulk.listing import Listing
 from digitrec.bulk.lock import exclusive
+from digitrec.bulk.reconcile import reconcile
 from digitrec.bulk.tally import Tally, counts, limit, speed
 from digitrec.bulk.trace import Trace
 from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder, open_folder
-from digitrec.interrupt import interrupt_waits
 from digitrec.progress import progress
 from digitrec.scans.inputs import stream_inputs
 from digitrec.scans.paths import readable
@@ -47,7 +36,8 @@ from digitrec.version import __version__
 SMALL = 4096
 FEW_CHUNKS = 9
 TRACE = "_trace.json"
-CHECKERS = 8
+# What is damaged when all is checked is made again, so often.
+ROUNDS = 3
 # While the listing goes on, its end is looked for this often.
 LOOK_SECONDS = 1.0
 
@@ -59,7 +49,9 @@ class RunSettings:
     inputs: tuple[str, ...]
     out: str  # a folder of this machine, or a URI
     overwrite: bool = False  # replace an earlier run's files
-    update: bool = False  # add what the inputs gained since the run was complete
+    update: bool = False  # look again at the inputs of a complete run: what is new, changed, gone?
+    retry_errors: bool = False  # read again what could not be read
+    allow_missing: bool = False  # go on where most of a chunk can't be found or opened
     profile: bool = False  # leave a trace of who did what when
     quiet: bool = False
 
@@ -75,7 +67,7 @@ class Outcome:
 def run(
     command: str,
     identity: Mapping[str, Any],
-    make_work: Callable[[Folder], Work],
+    make_work: Callable[[Folder, str], Work],
     settings: RunSettings,
     summary: Callable[[Tally], dict[str, Any]] = lambda total: {},
 ) -> Outcome:
@@ -85,7 +77,7 @@ def run(
         command: `classify` or `pack`.
         identity: what the work depends on, such as the model's id; kept in `_run.json`, and a
             run is gone on with only where it is the same.
-        make_work: makes what is done with a chunk, given the run's folder.
+        make_work: makes what is done with a chunk, given the run's folder and id.
         settings: what the run is told.
         summary: what `_run.json` tells of the tally of all parts, beside the counts.
 
@@ -97,15 +89,19 @@ def run(
     folder = open_folder(settings.out)
     header = _header(command, identity, settings)
     earlier = record.earlier_run(folder, header, overwrite=settings.overwrite)
-    if earlier and earlier["state"] == record.COMPLETE and not settings.update:
+    looks_again = settings.update or settings.retry_errors
+    if earlier and earlier["state"] == record.COMPLETE and not looks_again:
         return Outcome(earlier, worked=False)
     _keep_apart(folder, settings.inputs)
-    few = _are_few(settings.inputs, some_needed=earlier is None)
+    few = _are_few(settings.inputs, some_needed=earlier is None or settings.update)
     try:
         with exclusive(folder, settings.out) as check_lock:
             begun = _begin(folder, header, settings)
-            total, figures = _work(make_work(folder), settings, few, check_lock, began)
+            work = make_work(folder, begun["run_id"])
+            total, figures = _work(work, settings, few, check_lock, began)
             check_lock()
+            for below in (CHUNKS, ""):  # the names of all that the record will vouch for
+                folder.sync(below)
             written = record.write_run(
                 folder,
                 {
@@ -126,6 +122,7 @@ def run(
 def _header(command: str, identity: Mapping[str, Any], settings: RunSettings) -> dict[str, Any]:
     here = [given for given in settings.inputs if not is_uri(given)]
     return {
+        "schema_version": record.SCHEMA_VERSION,
         "command": command,
         "version": __version__,
         **identity,
@@ -151,20 +148,29 @@ def _work(
 ) -> tuple[Tally, dict[str, Any]]:
     """Do what is not done, and count all; give the tally of all parts and the run's figures."""
     done = work.done()
-    parts = _parts(work, settings.inputs, done, here=few or _little_is_left(work, done))
+    listing = Listing(
+        inputs=_absolute(settings.inputs),
+        done=done,
+        again=settings.update or settings.retry_errors,
+        update=settings.update,
+        size=work.size,
+    )
+    here = few or (not listing.again and _little_is_left(work, done))
     made, trace = Tally(), Trace()
-    for part in _shown(work.name, parts, work.folder, done, settings.quiet):
-        check_lock()
-        made.add(part)
+    with (here_hands if here else ray_hands)(work) as hands:
+        for part in _parts(hands, listing, settings.quiet):
+            check_lock()
+            made.add(part)
+            if settings.profile:
+                trace.add(part)
         if settings.profile:
-            trace.add(part)
-    if settings.profile:
-        work.folder.write(TRACE, trace.to_json())
-    end = _finished_listing(work.folder)
-    start = time.perf_counter()
-    total = _reconcile(work, end)
+            work.folder.write(TRACE, trace.to_json())
+        start = time.perf_counter()
+        total, end = _checked(hands, listing, settings.quiet)
     stages = {**total.seconds, "check": time.perf_counter() - start}
     figures = speed(made, began, time.time())
+    if listing.again:
+        figures["again"] = {"new": end.new, "changed": made.changed, "gone": end.gone}
     return total, {
         "counts": counts(total, end, work.decisions),
         "seconds": {
@@ -174,6 +180,32 @@ def _work(
         },
         **figures,
     }
+
+
+def _absolute(inputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Say where inputs lie for workers that may have another working folder than this process."""
+    if "RAY_ADDRESS" not in os.environ:
+        return inputs
+    return tuple(given if is_uri(given) else os.path.abspath(given) for given in inputs)
+
+
+def _checked(hands: Hands, listing: Listing, quiet: bool) -> tuple[Tally, End]:
+    """Hold all parts against their chunks; make again what is damaged.
+
+    Raises:
+        RunError: it is damaged again and again, or inputs may be missing.
+    """
+    folder = hands.work.folder
+    for _ in range(ROUNDS):
+        end = _finished_listing(folder)
+        total, damaged = reconcile(hands, end)
+        if not damaged:
+            return total, end
+        # What was looked through already needs no second look.
+        rest = replace(listing, done=hands.work.done(), again=False, update=False)
+        for _ in _parts(hands, rest, quiet):
+            pass
+    raise RunError(f"{folder.name} is damaged whenever it is checked: {damaged[0]}; {GO_ON}")
 
 
 def _keep_apart(folder: Folder, inputs: tuple[str, ...]) -> None:
@@ -193,7 +225,7 @@ def _are_few(inputs: tuple[str, ...], *, some_needed: bool) -> bool:
     """
     count = 0
     for found in stream_inputs(inputs, notes := Notes()):
-        count += len(found.paths)
+        count += len(found)
         if count > SMALL:
             return False
     for folder, why in notes.unlisted.items():
@@ -211,53 +243,32 @@ def _little_is_left(work: Work, done: frozenset[int]) -> bool:
     left = [number for number in chunk_numbers(work.folder) if number not in done]
     if len(left) > FEW_CHUNKS:
         return False
-    return sum(len(read_chunk(work.folder, number).paths) for number in left) <= SMALL
+    return sum(len(read_chunk(work.folder, number)) for number in left) <= SMALL
 
 
-def _parts(
-    work: Work, inputs: tuple[str, ...], done: frozenset[int], *, here: bool
-) -> Iterator[Tally]:
-    """Do all chunks that are not done; give the tally of each as it comes.
-
-    Raises:
-        RunError: one can't be done, for a reason that lasts, or the user stopped it.
-    """
-    if here:
-        for number in list_chunks(work.folder, inputs, done, work.size):
-            yield work(number, here=True)
-        return
-    # Small inputs need not wait for Ray's import, in which an interrupt may be lost.
-    with interrupt_waits():
-        from digitrec.ray_session import ray_session
-
-    with ThreadPoolExecutor(1) as pool:
-        # Ray Data takes a second to import, in which Ray's start is mostly waiting.
-        pipeline = pool.submit(importlib.import_module, "digitrec.bulk.pipeline")
-        with ray_session():
-            yield from pipeline.result().on_ray(work, inputs, done)
-
-
-def _shown(
-    title: str, parts: Iterator[Tally], folder: Folder, done: frozenset[int], quiet: bool
-) -> Iterator[Tally]:
-    """Pass the parts on, and show how far they are and what limits them."""
+def _parts(hands: Hands, listing: Listing, quiet: bool) -> Iterator[Tally]:
+    """Do all chunks of a listing; show how far they are and what limits them."""
+    work = hands.work
     total: int | None = None
     looked = 0.0
     spent = Tally()
-    with progress(title, None, quiet=quiet) as advance:
-        for part in parts:
+    with progress(work.name, None, quiet=quiet) as advance:
+        for part in hands.do(listing):
             if not quiet and total is None and time.monotonic() - looked > LOOK_SECONDS:
-                total, looked = _to_do(folder, done), time.monotonic()
-            spent.add(part)
-            advance(part.rows, total, f"mostly {limit(spent.seconds)}")
-            yield part
+                total, looked = _to_do(work, listing), time.monotonic()
+            if part.rows:
+                spent.add(part)
+                advance(part.rows, total, f"mostly {limit(spent.seconds)}")
+                yield part
 
 
-def _to_do(folder: Folder, done: frozenset[int]) -> int | None:
-    """Say how many inputs there were to do, once the listing has ended."""
+def _to_do(work: Work, listing: Listing) -> int | None:
+    """Say about how many units there were to do, once the listing has ended."""
+    if listing.again:
+        return None
     with suppress(OSError):
-        if (end := read_end(folder)) is not None:
-            return end.inputs - sum(len(read_chunk(folder, number).paths) for number in done)
+        if (end := read_end(work.folder)) is not None:
+            return max(end.inputs - sum(map(work.size, listing.done)), 0) or None
     return None
 
 
@@ -277,31 +288,3 @@ def _finished_listing(folder: Folder) -> End:
             "and the same command adds what is in it"
         )
     return end
-
-
-def _reconcile(work: Work, end: End) -> Tally:
-    """Hold every part against its chunk, and the chunks against the listing; add up all parts.
-
-    Raises:
-        RunError: a part is missing, or too many, or does not have one row for each of its chunk's
-            inputs; or a chunk was replaced since it was listed.
-    """
-    numbers = chunk_numbers(work.folder)
-    strangers = work.done() - set(numbers)
-    if strangers:
-        raise RunError(
-            f"part {min(strangers)} in {work.folder.name} is none of this run: delete it"
-        )
-
-    def check(number: int) -> tuple[int, Tally]:
-        content = work.folder.read(chunk_name(number))
-        return digest_of(content), work.check(parse_chunk(number, content))
-
-    total, digest = Tally(), 0
-    with ThreadPoolExecutor(CHECKERS) as pool:
-        for of_chunk, part in pool.map(check, numbers):
-            total.add(part)
-            digest += of_chunk
-    if len(numbers) != end.chunks or shown_digest(digest) != end.digest:
-        raise RunError(f"another run has written to {work.folder.name} too: use --overwrite")
-    return total

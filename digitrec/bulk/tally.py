@@ -8,9 +8,12 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import compute
+
 from digitrec.bulk.chunks import End
 from digitrec.errors import RunError
-from digitrec.reading import ERROR, REVIEW, Readings
+from digitrec.reading import ERROR, REVIEW
 
 # A worker (host/pid), when it began and ended a part in seconds since 1970, and the part's rows.
 Span = tuple[str, float, float, int]
@@ -33,6 +36,7 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)  # by reason code
     seconds: dict[str, float] = field(default_factory=dict)  # by stage, summed over the workers
     spans: list[Span] = field(default_factory=list)  # one a part
+    changed: int = 0  # units that were read again, as they had changed or could not be read
 
     def add(self, other: "Tally") -> None:
         """Add another part's counts to these."""
@@ -43,6 +47,7 @@ class Tally:
         self.reviews += other.reviews
         self.errors += other.errors
         self.spans += other.spans
+        self.changed += other.changed
         for stage, seconds in other.seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
@@ -60,24 +65,35 @@ class Tally:
         return cls(**content)
 
 
-def tally(readings: Readings) -> Tally:
-    """Count the readings of a part."""
+def tally(rows: pa.Table, frames: int, seconds: dict[str, float]) -> Tally:
+    """Count the rows of a part.
+
+    Args:
+        rows: in the schema of `parts`.
+        frames: how many of the scans' files hold further frames.
+        seconds: by stage, what the part took so far.
+    """
+    decisions = rows["decision"].cast(pa.string())
     return Tally(
-        rows=len(readings),
-        first_frames=readings.first_frames,
-        decisions=Counter(readings.decisions.tolist()),
-        digits=Counter(str(digit) for digit in readings.digits[readings.has_digit]),
-        reviews=_codes(readings, REVIEW),
-        errors=_codes(readings, ERROR),
-        seconds=dict(readings.seconds),
+        rows=len(rows),
+        first_frames=frames,
+        decisions=Counter(decisions.to_pylist()),
+        digits=Counter(map(str, rows["digit"].drop_null().to_pylist())),
+        reviews=_codes(rows, decisions, REVIEW),
+        errors=_codes(rows, decisions, ERROR),
+        seconds=dict(seconds),
     )
 
 
-def _codes(readings: Readings, decision: str) -> Counter[str]:
+def _codes(rows: pa.Table, decisions: pa.ChunkedArray, decision: str) -> Counter[str]:
     """Count the codes of the reasons for a decision."""
-    return Counter(
-        reason.split(":")[0] for reason in readings.reasons[readings.decisions == decision]
-    )
+    reasons = rows["reason"].filter(compute.equal(decisions, decision))
+    return Counter(code(reason) for reason in reasons.to_pylist())
+
+
+def code(reason: str) -> str:
+    """Give the stable code that a reason begins with."""
+    return reason.split(":")[0]
 
 
 def counts(total: Tally, end: End, decisions: tuple[str, ...]) -> dict[str, Any]:

@@ -31,10 +31,16 @@ class Work(Protocol):
         """Load in a worker what chunks will need, while there is none yet."""
 
     def __call__(self, number: int, *, here: bool = False) -> Tally:
-        """Do chunk `number`, `here` in the user's own process, and write its part."""
+        """Do chunk `number`, `here` in the user's own process, and write its part.
+
+        Where its part is there already, only what changed since is done again.
+        """
 
     def done(self) -> frozenset[int]:
         """Give the numbers of the parts that are there."""
 
     def check(self, chunk: Chunk) -> Tally:
-        """Hold a part against its chunk; give its tally, or raise RunError."""
+        """Hold a part against its chunk; give its tally, or raise PartError."""
+
+    def forget(self, number: int) -> None:
+        """Delete the part of chunk `number`, so that it is made again."""

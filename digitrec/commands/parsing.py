@@ -102,7 +102,20 @@ def add_run(command: Any) -> None:
         "--overwrite", action="store_true", help="replace what an earlier run left in --out"
     )
     command.add_argument(
-        "--update", action="store_true", help="add what the inputs gained since --out was complete"
+        "--update",
+        action="store_true",
+        help="look at the inputs of a complete --out again: add what is new, read again what "
+        "changed, drop what is gone",
+    )
+    command.add_argument(
+        "--retry-errors",
+        action="store_true",
+        help="read again what could not be found or opened (vanished, unreadable)",
+    )
+    command.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="go on, with a row for each, where most of the inputs can't be found or opened",
     )
     command.add_argument(
         "--profile", action="store_true", help="also leave _trace.json, for https://ui.perfetto.dev"
@@ -127,10 +140,14 @@ def answered(options: argparse.Namespace, outcome: "Outcome") -> bool:
     """Print `_run.json` if `--json` asks for it, else say if there was nothing to do."""
     if options.json:
         print(json.dumps(outcome.run))
-    elif not outcome.worked:
+        return True
+    if not outcome.worked:
         out = shown_out(options)
-        print(f"{out} is complete already; --update adds what is new in the inputs")
-    return bool(options.json)
+        print(f"{out} is complete already; --update looks at the inputs again")
+    if "again" in outcome.run:
+        found = outcome.run["again"]
+        print("again        " + ", ".join(f"{count:,} {what}" for what, count in found.items()))
+    return False
 
 
 def run_settings(options: argparse.Namespace) -> "RunSettings":
@@ -142,6 +159,8 @@ def run_settings(options: argparse.Namespace) -> "RunSettings":
         out=options.out,
         overwrite=options.overwrite,
         update=options.update,
+        retry_errors=options.retry_errors,
+        allow_missing=options.allow_missing,
         profile=options.profile,
         quiet=options.quiet,
     )

@@ -3,12 +3,13 @@
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from digitrec.errors import ScanError
 from digitrec.scans.decode import MAX_BYTES
+from digitrec.scans.stamps import UNKNOWN, stamp_of, stamp_of_words
 
 if TYPE_CHECKING:
     from digitrec.storage import Remote
@@ -18,31 +19,57 @@ if TYPE_CHECKING:
 IN_FLIGHT = 48
 AHEAD_BYTES = 2**27
 
+# A file's content, or why there is none; and its stamp.
+Stamped = tuple[bytes | ScanError, int]
 
-def contents(paths: Sequence[str], remotes: "Sequence[Remote]" = ()) -> Iterator[bytes | ScanError]:
+
+def contents(
+    paths: Sequence[str],
+    remotes: "Sequence[Remote]" = (),
+    stamps: list[int] | None = None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> Iterator[bytes | ScanError]:
     """Give the content of every file, or why it can't be read, in the order of `paths`.
 
     Files of this machine are read when they are asked for; those behind URIs are read ahead by
-    threads, which wait in parallel. `remotes` are filesystems that are open already.
+    threads, which wait in parallel.
+
+    Args:
+        paths: of this machine, or URIs.
+        remotes: filesystems that are open already.
+        stamps: gets each file's stamp before its content is given.
+        on_wait: called before each wait for a store.
     """
+    stamps = [] if stamps is None else stamps
     if any("://" in path for path in paths):
-        yield from _ahead(paths, remotes)
+        pieces = _ahead(paths, remotes, on_wait)
     else:
-        yield from map(content, paths)
+        pieces = map(read_stamped, paths)
+    for content, stamp in pieces:
+        stamps.append(stamp)
+        yield content
 
 
-def _ahead(paths: Sequence[str], remotes: "Sequence[Remote]") -> Iterator[bytes | ScanError]:
-    flying: deque[Future[bytes | ScanError]] = deque()
+def _ahead(
+    paths: Sequence[str], remotes: "Sequence[Remote]", on_wait: Callable[[], None]
+) -> Iterator[Stamped]:
+    flying: deque[Future[Stamped]] = deque()
     came = size = 0
+
+    def landed() -> Stamped:
+        if not (first := flying.popleft()).done():
+            on_wait()
+        return first.result()
+
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         for path in paths:
             # As many ahead as there are threads, and as many again; fewer where they are large.
             while len(flying) >= min(2 * IN_FLIGHT, max(2, AHEAD_BYTES * came // max(size, 1))):
-                yield (next_one := flying.popleft().result())
-                came, size = came + 1, size + _size(next_one)
-            flying.append(pool.submit(content, path, remotes))
+                yield (next_one := landed())
+                came, size = came + 1, size + _size(next_one[0])
+            flying.append(pool.submit(read_stamped, path, remotes))
         while flying:
-            yield flying.popleft().result()
+            yield landed()
 
 
 def _size(content: bytes | ScanError) -> int:
@@ -51,17 +78,22 @@ def _size(content: bytes | ScanError) -> int:
 
 def content(path: str, remotes: "Sequence[Remote]" = ()) -> bytes | ScanError:
     """Read one file whole; give the reason where it can't be, or is too large to be a scan."""
+    return read_stamped(path, remotes)[0]
+
+
+def read_stamped(path: str, remotes: "Sequence[Remote]" = ()) -> Stamped:
+    """Read one file as `content` does; give its stamp too."""
     try:
         return _read_remote(path, remotes) if "://" in path else _read_file(path)
     except ScanError as why:
-        return why
+        return why, UNKNOWN
 
 
-def _read_file(path: str) -> bytes:
+def _read_file(path: str) -> Stamped:
     """Read a regular file of this machine.
 
     Raises:
-        ScanError: `vanished`, `unreadable` or `too-large`.
+        ScanError: `vanished` or `unreadable`.
     """
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for a writer.
@@ -70,16 +102,17 @@ def _read_file(path: str) -> bytes:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
                 raise ScanError("unreadable", "not a regular file")
+            stamp = stamp_of(status)
             if status.st_size > MAX_BYTES:
-                raise _too_large(status.st_size)
-            return _read_all(handle, status.st_size)
+                return _too_large(status.st_size), stamp
+            return _read_all(handle, status.st_size), stamp
         finally:
             os.close(handle)
     except FileNotFoundError as why:
-        raise ScanError("vanished", "no such file") from why
+        raise ScanError("vanished", "no such file", outage=True) from why
     except (OSError, ValueError) as why:
         words = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else str(why)
-        raise ScanError("unreadable", words) from why
+        raise ScanError("unreadable", words, outage=True) from why
 
 
 def _read_all(handle: int, size: int) -> bytes:
@@ -92,26 +125,29 @@ def _read_all(handle: int, size: int) -> bytes:
     return content
 
 
-def _read_remote(uri: str, remotes: "Sequence[Remote]") -> bytes:
+def _read_remote(uri: str, remotes: "Sequence[Remote]") -> Stamped:
     """Read a file behind a URI, with bounded retries.
 
     Raises:
-        ScanError: `vanished`, `unreadable` or `too-large`.
+        ScanError: `vanished` or `unreadable`.
     """
     # Imported where it is needed: pyarrow would double the time that `predict` takes to start.
     from digitrec.storage import FileTooLargeError, remote_of
 
     try:
         remote, path = remote_of(uri, remotes)
-        return _read_file(path) if remote is None else remote.read(path, limit=MAX_BYTES)
+        if remote is None:
+            return _read_file(path)
+        content, version = remote.read_version(path, limit=MAX_BYTES)
+        return content, stamp_of_words(version)
     except FileTooLargeError as why:
-        raise _too_large(why.size) from why
+        return _too_large(why.size), UNKNOWN
     except FileNotFoundError as why:
-        raise ScanError("vanished", "no such object") from why
+        raise ScanError("vanished", "no such object", outage=True) from why
     except ScanError:
         raise
     except Exception as why:  # fsspec's filesystems raise what their libraries do
-        raise ScanError("unreadable", " ".join(str(why).split())) from why
+        raise ScanError("unreadable", " ".join(str(why).split()), outage=True) from why
 
 
 def _too_large(size: int) -> ScanError:

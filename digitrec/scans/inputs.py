@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import TYPE_CHECKING
 
 from digitrec.errors import InputError
@@ -53,7 +52,7 @@ def list_inputs(inputs: Sequence[str]) -> Listing:
 
 
 def stream_inputs(inputs: Sequence[str], notes: Notes, seen: Seen | None = None) -> Iterator[Found]:
-    """Give the scans of the inputs as they are found, each path once, in no order.
+    """Give the scans of the inputs as they are found, each unit once, in no order.
 
     An input is a folder, taken recursively, of which files with an image's ending (in any case)
     are scans unless they or a folder above begin with `.` or `_`; a glob; a list (`.txt` with a
@@ -63,21 +62,14 @@ def stream_inputs(inputs: Sequence[str], notes: Notes, seen: Seen | None = None)
     Args:
         inputs: paths of this machine, or URIs.
         notes: filled while the scans are taken.
-        seen: paths that came before, which are left out; filled too.
+        seen: units that came before, by their `keys`, which are left out; filled too.
 
     Raises:
         InputError: an input is not there or can't be used.
     """
     seen = Seen() if seen is None else seen
     for found in _all(inputs, notes):
-        fresh = seen.fresh(one_names(found.paths))
-        if all(fresh):
-            yield found
-        elif any(fresh):
-            if found.row_group is not None:  # it is worked on whole or not at all
-                shard = found.paths[0].rsplit("#", 1)[0]
-                raise InputError(f"{readable(shard)} was packed anew since: use --overwrite")
-            yield Found(list(compress(found.paths, fresh)))
+        yield from found.only(seen.fresh(keys(found)))
 
 
 def _all(inputs: Sequence[str], notes: Notes) -> Iterator[Found]:
@@ -215,6 +207,18 @@ def _walk_uri(uri: str, notes: Notes) -> Iterator[Found]:
     assert remote is not None  # sort_inputs opened it
     for batch in walk_remote(remote, folder, is_scan_name, notes):
         yield Found([remote.uri(path) for path in batch])
+
+
+def keys(found: Found) -> list[str]:
+    """Give what each unit is known by, however an input named it."""
+    if found.shard is None:
+        return one_names(found.paths)
+    [shard] = one_names([found.shard])
+    # With the name, so that other rows in the same place are others.
+    return [
+        f"{shard}\0{found.row_group}\0{row}\0{name}"
+        for row, name in enumerate(found.paths, found.first)
+    ]
 
 
 def one_names(paths: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pyarrow import csv, parquet
 
 from digitrec.errors import InputError
 from digitrec.scans.paths import Found, readable
-from digitrec.scans.shards import CONTENT
+from digitrec.scans.shards import CONTENT, stream_rows
 from digitrec.scans.walk import BATCH
 from digitrec.storage import LASTING, TRIES, Remote, opened, pause
 
@@ -82,10 +82,7 @@ def _from_parquet(file: parquet.ParquetFile, table: str) -> Iterator[Found]:
         batches = file.iter_batches(BATCH, columns=["path"])
         yield from _listed((_texts(batch, table) for batch in batches), table)
         return
-    for number in range(file.num_row_groups):
-        members = _texts(file.read_row_group(number, columns=["path"]), table)
-        if members:
-            yield Found([f"{table}#{member}" for member in members], number)
+    yield from stream_rows(file, table)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -22,7 +22,8 @@ from pyarrow import parquet
 from digitrec.scans import mnist
 from digitrec.scans.contents import contents
 from digitrec.scans.labelled import png
-from digitrec.scans.shards import members, shard_schema
+from digitrec.scans.paths import Found
+from digitrec.scans.shards import row_contents, shard_schema, stream_rows
 
 CHUNK = 16_384
 Scans = list[tuple[str, bytes]]
@@ -72,14 +73,14 @@ def read_tar_chunk(file: Path, number: int) -> Iterator[bytes]:
 
 def read_parquet(file: Path) -> Iterator[object]:
     """Give all members of a shard."""
-    for number in range(parquet.ParquetFile(file).num_row_groups):
-        yield from read_parquet_chunk(file, number)
+    for found in stream_rows(parquet.ParquetFile(file), str(file)):
+        yield from row_contents(found)
 
 
 def read_parquet_chunk(file: Path, number: int) -> Iterator[object]:
     """Give the members of one row group of a shard, as `classify` does."""
-    rows = parquet.ParquetFile(file).metadata.row_group(number).num_rows
-    return members([f"{file}#"] * rows, number)
+    names = parquet.ParquetFile(file).read_row_group(number, columns=["path"])["path"].to_pylist()
+    return row_contents(Found(names, str(file), number))
 
 
 def seconds(work: Callable[[], object]) -> float:

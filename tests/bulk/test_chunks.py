@@ -7,16 +7,14 @@ from digitrec.bulk.chunks import (
     Chunk,
     chunk_numbers,
     cut,
-    list_chunks,
     ramp,
     read_chunk,
     read_end,
     write_chunk,
 )
+from digitrec.bulk.listing import Listing, list_chunks
 from digitrec.folder import Folder, open_folder
 from digitrec.scans.paths import Found
-
-NONE_DONE: frozenset[int] = frozenset()
 
 
 def few(number: int) -> int:
@@ -40,52 +38,83 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def paths(folder: Folder) -> list[str]:
-    return list(chain(*(read_chunk(folder, number).paths for number in chunk_numbers(folder))))
+    return list(chain(*(read_chunk(folder, number).shown for number in chunk_numbers(folder))))
+
+
+def listing(given: Path | str, *done: int) -> Listing:
+    return Listing(inputs=(str(given),), done=frozenset(done), size=few)
 
 
 def test_chunks_grow_and_are_sorted() -> None:
     names = [f"{k:05d}" for k in range(7000)]
     chunks = list(cut([Found(names[4000:]), Found(names[:4000])], 1))
     assert [chunk.number for chunk in chunks] == list(range(1, 1 + len(chunks)))
-    assert [len(chunk.paths) for chunk in chunks[:-1]] == [ramp(c.number) for c in chunks[:-1]]
-    assert [len(chunk.paths) for chunk in chunks[:4]] == [512, 512, 512, 1024]
-    assert sorted(chain(*(chunk.paths for chunk in chunks))) == names
-    assert all(chunk.paths == sorted(chunk.paths) for chunk in chunks)
+    assert [len(chunk) for chunk in chunks[:-1]] == [ramp(c.number) for c in chunks[:-1]]
+    assert [len(chunk) for chunk in chunks[:4]] == [512, 512, 512, 1024]
+    assert sorted(chain(*(chunk.shown for chunk in chunks))) == names
+    assert all(chunk.shown == sorted(chunk.shown) for chunk in chunks)
     assert ramp(1000) == ramp(10**9) == 8192
 
 
-def test_a_row_group_is_a_chunk_of_its_own() -> None:
-    found = [Found(["b"]), Found(["s#2", "s#1"], 7), Found(["a"])]
-    assert list(cut(found, 0)) == [Chunk(0, ["s#2", "s#1"], 7), Chunk(1, ["a", "b"])]
+def test_small_row_groups_make_a_chunk_together() -> None:
+    groups = [Found(["2", "1"], "s", 7), Found(["b"]), Found(["1"], "s", 8), Found(["a"])]
+    assert list(cut(groups, 0, few)) == [
+        Chunk(0, (groups[0], groups[2])),
+        Chunk(1, (Found(["a", "b"]),)),
+    ]
+    many = [Found(["x"] * 100, "s", k) for k in range(200)]
+    chunks = list(cut(many, 1000))
+    assert [len(chunk) for chunk in chunks] == [8200, 8200, 3600]
+    assert [piece for chunk in chunks for piece in chunk.pieces] == many
 
 
-@pytest.mark.parametrize("row_group", [None, 0, 12])
-def test_a_chunk_is_kept_as_it_is(folder: Folder, row_group: int | None) -> None:
-    chunk = Chunk(4, ["a b\n.png", "back\\slash", "not\udcffutf8", "s3://b/ü?.png#x"], row_group)
-    write_chunk(folder, chunk)
-    assert read_chunk(folder, 4) == chunk
+NAMES = ["a b\n.png", "back\\slash", "not\udcffutf8", "s3://b/ü?.png#x"]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (),
+        (Found(NAMES),),
+        (Found(NAMES, "shard", 12, 5),),
+        (Found(["x"] * 4, "not\udcffutf8", 0), Found(["x"], "s", 3, 7), Found(["x"], "s", 3, 9)),
+    ],
+    ids=["empty", "files", "rows", "several"],
+)
+def test_a_chunk_is_kept_as_it_is(folder: Folder, pieces: tuple[Found, ...]) -> None:
+    write_chunk(folder, Chunk(4, pieces))
+    assert read_chunk(folder, 4) == Chunk(4, pieces)
+
+
+def test_some_units_of_a_chunk() -> None:
+    chunk = Chunk(1, (Found(["a", "b"]), Found(["p", "q", "r"], "s", 2, 10)))
+    assert chunk.only([True] * 5) == chunk
+    assert chunk.only([False, True, True, False, True]) == Chunk(
+        1, (Found(["b"]), Found(["p"], "s", 2, 10), Found(["r"], "s", 2, 12))
+    )
+    assert chunk.only([False] * 5) == Chunk(1, ())
 
 
 def test_a_listing_is_kept_and_comes_again(scans: Path, folder: Folder) -> None:
-    assert list(list_chunks(folder, [str(scans)], NONE_DONE, few)) == [0, 1, 2, 3]
+    assert list(list_chunks(folder, listing(scans))) == [0, 1, 2, 3]
     assert sorted(paths(folder)) == [f"{scans}/{k}.png" for k in range(10)]
     end = read_end(folder)
     assert end
     assert (end.chunks, end.inputs, end.ignored, end.unlisted) == (4, 10, {".txt": 1}, {})
     (scans / "new.png").touch()  # a finished listing is not made again
-    assert list(list_chunks(folder, [str(scans)], frozenset({1, 3}), few)) == [0, 2]
+    assert list(list_chunks(folder, listing(scans, 1, 3))) == [0, 2]
 
 
 @pytest.mark.parametrize("stopped_after", [1, 2, 4])
 def test_a_listing_that_broke_off_goes_on_and_lists_nothing_twice(
     scans: Path, folder: Folder, stopped_after: int
 ) -> None:
-    listing = list_chunks(folder, [str(scans)], NONE_DONE, few)
-    assert [next(listing) for _ in range(stopped_after)] == list(range(stopped_after))
-    listing.close()
+    numbers = list_chunks(folder, listing(scans))
+    assert [next(numbers) for _ in range(stopped_after)] == list(range(stopped_after))
+    numbers.close()
     before = [read_chunk(folder, number) for number in range(stopped_after)]
     assert read_end(folder) is None
-    assert list(list_chunks(folder, [str(scans)], NONE_DONE, few)) == [0, 1, 2, 3]
+    assert list(list_chunks(folder, listing(scans))) == [0, 1, 2, 3]
     assert [read_chunk(folder, number) for number in range(stopped_after)] == before
     assert sorted(paths(folder)) == [f"{scans}/{k}.png" for k in range(10)]
     end = read_end(folder)
@@ -97,8 +126,8 @@ def test_relative_paths_are_known_again(
     scans: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(scans.parent)
-    listing = list_chunks(folder, ["scans"], NONE_DONE, few)
-    next(listing)
-    listing.close()
-    assert list(list_chunks(folder, ["scans"], NONE_DONE, few)) == [0, 1, 2, 3]
+    numbers = list_chunks(folder, listing("scans"))
+    next(numbers)
+    numbers.close()
+    assert list(list_chunks(folder, listing("scans"))) == [0, 1, 2, 3]
     assert sorted(paths(folder)) == [f"scans/{k}.png" for k in range(10)]

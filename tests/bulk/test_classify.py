@@ -15,12 +15,15 @@ from pyarrow import dataset
 from digitrec.bulk import run as run_module
 from digitrec.bulk.chunks import Chunk, write_chunk
 from digitrec.bulk.classify import Classifier, classify
+from digitrec.bulk.reader import Reader
+from digitrec.bulk.record import write_run
 from digitrec.bulk.run import RunSettings
 from digitrec.errors import InputError, RunError
 from digitrec.folder import open_folder
 from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.scans.labelled import export_mnist
 from digitrec.scans.normalize import load
+from digitrec.scans.paths import Found
 from tests.scans.test_decode import png_header
 
 NOBODY = 65534
@@ -143,7 +146,8 @@ def test_a_file_that_may_not_be_read_is_a_row(
     secret = tmp_path / "scans/rgba.png"
     secret.chmod(0)
     paths = [str(secret), str(tmp_path / "scans/palette.png")]
-    write_chunk(open_folder(tmp_path), Chunk(0, paths))
+    write_chunk(open_folder(tmp_path), Chunk(0, (Found(paths),)))
+    write_run(open_folder(tmp_path), {"state": "running", "run_id": "1"})
     (tmp_path / "_chunks").chmod(0o777)
 
     def as_nobody() -> None:
@@ -151,7 +155,7 @@ def test_a_file_that_may_not_be_read_is_a_row(
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
-        Classifier(open_folder(tmp_path), bundle)(0)
+        Classifier(folder=open_folder(tmp_path), reader=Reader(bundle), identity={"run_id": "1"})(0)
 
     load()  # what nobody may not read: the installation may lie in somebody's home
     child = multiprocessing.get_context("fork").Process(target=as_nobody)
@@ -191,9 +195,9 @@ def test_a_worker_that_stalls_within_c_code_ends_itself() -> None:
     """So that Ray replaces it, and the chunk is read with care in the end."""
     program = """
 import time
-from digitrec.bulk import classify
-classify.STALL_SECONDS = 0.2
-alarm = classify._StallAlarm()
+from digitrec.bulk import reader
+reader.STALL_SECONDS = 0.2
+alarm = reader._StallAlarm()
 alarm(0)
 alarm.off()
 time.sleep(1)

@@ -9,7 +9,7 @@ from digitrec.bulk import pack as packing
 from digitrec.bulk.classify import classify
 from digitrec.bulk.pack import pack
 from digitrec.bulk.run import RunSettings
-from digitrec.errors import InputError
+from digitrec.errors import InputError, RunError
 from digitrec.scans.labelled import png
 
 
@@ -35,7 +35,7 @@ def rows(result: Path) -> dict[str, tuple[object, ...]]:
     """Give path → digit, decision, reason; of packed scans the member's path."""
     table = dataset.dataset(result, format="parquet").to_table().to_pylist()
     return {
-        row["path"].split(".parquet#")[-1].replace("%23", "#"): (
+        row["path"].split(".parquet#")[-1]: (
             row["digit"],
             row["decision"],
             row["reason"],
@@ -56,8 +56,7 @@ def test_shards_read_as_the_files_did(scans: Path, tmp_path: Path) -> None:
     assert rows(tmp_path / "by folder") == rows(tmp_path / "by shard") == plain
     table = dataset.dataset(tmp_path / "by shard", format="parquet").to_table()
     paths = table["path"].to_pylist()
-    assert f"{tmp_path}/shards/shard-000000.parquet#{scans}/a%23b c.png" in paths
-    assert all(path.count("#") == 1 for path in paths)
+    assert f"{tmp_path}/shards/shard-000000.parquet#{scans}/a#b c.png" in paths
 
 
 def test_many_shards_of_several_row_groups(
@@ -109,16 +108,22 @@ def test_shards_and_lists_are_not_packed_again(scans: Path, tmp_path: Path) -> N
     assert not (tmp_path / "more").exists()
 
 
-def test_a_lost_shard_costs_its_rows_only(scans: Path, tmp_path: Path) -> None:
+def test_a_lost_shard_stops_the_run_or_costs_its_rows(scans: Path, tmp_path: Path) -> None:
     """It is listed, and gone when its rows are read."""
-    from digitrec.bulk.chunks import list_chunks
-    from digitrec.bulk.classify import Classifier
+    from digitrec.bulk.listing import Listing, list_chunks
     from digitrec.folder import open_folder
-    from digitrec.model.bundle import load_bundle
 
     pack(settings(scans, tmp_path / "shards"))
-    folder = open_folder(tmp_path / "result")
-    [number] = list_chunks(folder, [str(tmp_path / "shards")], frozenset())
-    (tmp_path / "shards/shard-000000.parquet").unlink()
-    tally = Classifier(folder, load_bundle())(number)
-    assert tally.errors == {"vanished": 62}
+    given = settings(tmp_path / "shards", tmp_path / "result")
+    classify(given)
+    out = open_folder(tmp_path / "result")
+    assert list(list_chunks(out, Listing(inputs=()))) == [0]
+    for name in ("part-000000.parquet", "_run.json"):
+        content = (tmp_path / "result" / name).read_bytes()
+        (tmp_path / "result" / name).write_bytes(content.replace(b"complete", b"running"))
+    out.delete("part-000000.parquet")
+    shard = tmp_path / "shards/shard-000000.parquet"
+    shard.rename(tmp_path / "shards/shard-000001.parquet")
+    with pytest.raises(RunError, match=r"more than half .*vanished: no such shard.*mounted"):
+        classify(given)
+    assert classify(replace(given, allow_missing=True)).run["counts"]["errors"] == {"vanished": 62}

@@ -8,7 +8,8 @@ from pyarrow import parquet
 from digitrec.bulk.chunks import End
 from digitrec.bulk.parts import (
     SCHEMA,
-    check_paths,
+    PartError,
+    check_part,
     numbers_of,
     part_name,
     part_table,
@@ -28,9 +29,16 @@ def readings(engine: Engine, mnist_test: tuple[np.ndarray, np.ndarray]) -> Readi
     return read_scans([mnist_test[0][0], white, b"text"], engine)
 
 
+OURS = {"run_id": "1", "model_id": "a"}
+
+
+def table_of(readings: Readings, *names: str) -> pa.Table:
+    return part_table(names, readings)
+
+
 def test_rows_are_the_contracts(readings: Readings, tmp_path: Path) -> None:
-    table = part_table(["a.png", "b\\c.png", "d\udcff.png"], readings)
-    write_part(open_folder(tmp_path), 12, table, tally(readings))
+    table = part_table(["a.png", "b\\\\c.png", "d\\xff.png"], readings)
+    write_part(open_folder(tmp_path), 12, table, tally(table, 0, {}), OURS)
     [file] = tmp_path.iterdir()
     assert file.name == "part-000012.parquet"
     assert parquet.read_metadata(file).row_group(0).column(0).compression == "ZSTD"
@@ -68,20 +76,21 @@ def test_the_schema_as_text() -> None:
 
 
 def test_a_failed_write_leaves_the_old_part(readings: Readings, tmp_path: Path) -> None:
-    table, folder = part_table(["a", "b", "c"], readings), open_folder(tmp_path)
-    write_part(folder, 0, table, tally(readings))
+    table, folder = table_of(readings, "a", "b", "c"), open_folder(tmp_path)
+    write_part(folder, 0, table, tally(table, 0, {}), OURS)
     with pytest.raises(AttributeError):
-        write_part(folder, 0, "no table", tally(readings))  # type: ignore[arg-type]
+        write_part(folder, 0, "no table", tally(table, 0, {}), OURS)  # type: ignore[arg-type]
     [file] = tmp_path.iterdir()
     assert parquet.read_table(file).num_rows == 3
 
 
 def test_tallies_add_up_and_travel(readings: Readings) -> None:
-    part = tally(readings)
+    part = tally(table_of(readings, "a", "b", "c"), 1, readings.seconds)
     total = Tally()
     total.add(part)
     total.add(Tally.from_json(part.to_json()))
     assert total.rows == 6
+    assert total.first_frames == 2
     assert total.decisions == {"accept": 2, "blank": 2, "error": 2}
     assert total.digits == {"7": 2}
     assert total.errors == {"not-an-image": 2}
@@ -90,21 +99,26 @@ def test_tallies_add_up_and_travel(readings: Readings) -> None:
 
 def test_a_part_is_held_against_its_chunk(readings: Readings, tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    part = tally(readings)
-    write_part(folder, 3, part_table(["a", "b\\c", "d"], readings), part)
-    expected = pa.array(["a", "b\\\\c", "d"])
-    again = check_paths(folder, part_name(3), expected)
-    assert again.decisions == part.decisions
-    assert again.rows == 3
+    expected = ["a", "b", "b"]  # two units of one name are two
+    table = table_of(readings, *expected)
+    part = tally(table, 0, {})
+    write_part(folder, 3, table, part, OURS, [7, -8, 0])
+    again = check_part(folder, part_name(3), expected, OURS)
+    assert again.tally.decisions == part.decisions
+    assert again.tally.rows == 3
+    assert again.stamps.tolist() == [7, -8, 0]
     assert numbers_of(folder, "part") == {3}
-    for other in (["a", "b\\\\c"], ["a", "b\\\\c", "e"], ["b\\\\c", "a", "d"]):
-        with pytest.raises(RunError, match="other rows than its chunk"):
-            check_paths(folder, part_name(3), pa.array(other))
+    for other in (["a", "b"], ["a", "b", "c"], ["b", "a", "b"], ["a", "b", "b", "b"]):
+        with pytest.raises(PartError, match="other rows than its chunk"):
+            check_part(folder, part_name(3), other, OURS)
+    for key in OURS:
+        with pytest.raises(PartError, match=f"is of another run .{key} {OURS[key]}, not x"):
+            check_part(folder, part_name(3), expected, {**OURS, key: "x"})
     (tmp_path / part_name(3)).write_bytes(b"PAR1")
-    with pytest.raises(RunError, match="can't be used: delete it and run again"):
-        check_paths(folder, part_name(3), expected)
-    with pytest.raises(RunError, match="can't be used"):
-        check_paths(folder, part_name(4), expected)
+    with pytest.raises(PartError, match="can't be used"):
+        check_part(folder, part_name(3), expected, OURS)
+    with pytest.raises(PartError, match="is missing"):
+        check_part(folder, part_name(4), expected, OURS)
 
 
 def test_an_empty_part_has_the_schema_too(engine: Engine) -> None:

@@ -14,6 +14,7 @@ from digitrec.bulk.classify import classify
 from digitrec.bulk.run import RunSettings
 from digitrec.errors import InputError, RunError
 from digitrec.scans.labelled import png
+from digitrec.scans.paths import Found
 
 
 @pytest.fixture
@@ -82,10 +83,10 @@ def test_update_adds_what_is_new(settings: RunSettings, scans: Path) -> None:
     classify(settings)
     before = written(settings.out)
     (scans / "99-7.png").write_bytes((scans / "00-7.png").read_bytes())
-    (scans / "00-7.png").unlink()  # its row stays
     outcome = classify(replace(settings, update=True))
     assert outcome.run["counts"]["inputs"] == outcome.run["counts"]["accept"] == 31
     assert sum(outcome.run["digits"].values()) == 31
+    assert outcome.run["again"] == {"new": 1, "changed": 0, "gone": 0}
     assert rows(settings.out)["99-7.png"] == 7
     after = written(settings.out)
     assert {name: after[name] for name in before} == before
@@ -101,7 +102,7 @@ def test_an_unfinished_result_is_gone_on_with(settings: RunSettings, scans: Path
     out = Path(settings.out)
     leave_unfinished(settings)
     (out / "part-000000.parquet").unlink()
-    (out / "_part-000000.parquet.1234.tmp").write_text("half")
+    (out / "_part-000000.parquet.0123abcd.tmp").write_text("half")
     (out / "_chunks" / "000000.begun").write_text("3")
     outcome = classify(settings)
     assert outcome.run["state"] == "complete"
@@ -154,15 +155,20 @@ def test_what_is_no_result_is_left_alone(settings: RunSettings) -> None:
         classify(settings)
 
 
-def test_a_part_that_was_tampered_with_is_found_out(settings: RunSettings) -> None:
+@pytest.mark.parametrize("left", [0, 0.01, 0.7])
+@pytest.mark.parametrize("name", ["part-000000.parquet", "_chunks/000000.parquet"])
+def test_a_damaged_file_is_named_and_made_again(
+    settings: RunSettings, name: str, left: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as a power cut leaves: the name is on the disk, and what was written is not."""
     classify(settings)
-    out = Path(settings.out)
+    expected = rows(settings.out)
+    file = Path(settings.out, name)
     leave_unfinished(settings)
-    (out / "part-000000.parquet").write_bytes(b"PAR1")
-    with pytest.raises(RunError, match="can't be used: delete it and run again"):
-        classify(settings)
-    (out / "part-000000.parquet").unlink()
+    file.write_bytes(file.read_bytes()[: int(left * file.stat().st_size)])
     assert classify(settings).run["counts"]["inputs"] == 30
+    assert rows(settings.out) == expected
+    assert any(word in caplog.text for word in (name, "part 0"))
 
 
 def test_two_runs_at_once_and_a_rerun_right_after_a_kill(settings: RunSettings) -> None:
@@ -222,12 +228,12 @@ def test_shards_packed_anew_are_not_mixed_up(
     classify(of_shards)
     (scans / "00-7.png").rename(scans / "99-7.png")
     pack(replace(shards, overwrite=True))
-    # Stopped before, gone on with after: the old members have rows that say so.
+    # Stopped before, gone on with after: the old rows say so; an update has the new ones.
     (Path(settings.out) / "part-000000.parquet").unlink()
     leave_unfinished(settings)
     assert classify(of_shards).run["counts"]["errors"] == {"vanished": 30}
-    with pytest.raises(InputError, match="was packed anew since: use --overwrite"):
-        classify(replace(of_shards, update=True))
+    assert classify(replace(of_shards, update=True)).run["counts"]["accept"] == 30
+    assert set(rows(settings.out)) == {path.name for path in scans.iterdir()}
 
 
 def test_relative_inputs_are_those_of_their_folder(
@@ -249,7 +255,9 @@ def test_a_listing_that_another_run_replaced_is_found_out(settings: RunSettings)
     classify(settings)
     folder = open_folder(settings.out)
     chunk = read_chunk(folder, 0)
-    write_chunk(folder, replace(chunk, paths=[chunk.paths[0], *chunk.paths[:-1]]))
+    [piece] = chunk.pieces
+    doubled = Found([piece.paths[0], *piece.paths[:-1]])
+    write_chunk(folder, replace(chunk, pieces=(doubled,)))
     out = Path(settings.out)
     leave_unfinished(settings)
     (out / "part-000000.parquet").unlink()
@@ -278,7 +286,7 @@ def test_an_update_lists_again_what_an_unfinished_run_had_listed(
 def test_a_damaged_record_is_said(settings: RunSettings) -> None:
     classify(settings)
     out = Path(settings.out)
-    for name, content in (("_run.json", "{}"), ("_chunks/end.json", "")):
+    for name, content in (("_run.json", "{}"), ("_chunks/end.json", "{")):
         before = (out / name).read_text()
         leave_unfinished(settings)
         (out / name).write_text(content)

@@ -125,13 +125,13 @@ def test_what_lies_behind_uris_is_read_by_threads_that_wait_together(
 def test_reading_ahead_goes_only_so_far(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read, lock = 0, threading.Lock()
 
-    def counted(path: str, remotes: object = ()) -> bytes:
+    def counted(path: str, remotes: object = ()) -> tuple[bytes, int]:
         nonlocal read
         with lock:
             read += 1
-        return path.encode()
+        return path.encode(), 1
 
-    monkeypatch.setattr(module, "content", counted)
+    monkeypatch.setattr(module, "read_stamped", counted)
     paths = [f"{memory}/{k}.png" for k in range(10 * IN_FLIGHT)]
     threads = set(threading.enumerate())
     ahead = contents(paths)

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from digitrec.errors import InputError
 from digitrec.scans import walk
-from digitrec.scans.inputs import Listing, list_inputs, sort_inputs, stream_inputs
+from digitrec.scans.inputs import Listing, keys, list_inputs, sort_inputs, stream_inputs
 from digitrec.scans.paths import Found, readable
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import BATCH, Notes
@@ -186,7 +186,7 @@ def test_thousands_of_files_and_folders_come_once(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).touch()
     found = list(stream_inputs([str(tmp_path)], Notes()))
-    assert all(len(one.paths) < 2 * BATCH and one.row_group is None for one in found)
+    assert all(len(one) < 2 * BATCH and one.shard is None for one in found)
     assert sorted(path for one in found for path in one.paths) == sorted(
         str(tmp_path / name) for name in names
     )
@@ -251,9 +251,9 @@ def test_shards_give_their_members_by_row_group(tmp_path: Path) -> None:
     first = write_shard(tmp_path / "shard-000000.parquet", scans)
     second = write_shard(tmp_path / "shard-000001.parquet", {"a.png": b"4"})
     expected = [
-        Found([f"{first}#a.png", f"{first}#b.png"], 0),
-        Found([f"{first}#c.png"], 1),
-        Found([f"{second}#a.png"], 0),
+        Found(["a.png", "b.png"], first, 0),
+        Found(["c.png"], first, 1),
+        Found(["a.png"], second, 0),
     ]
     assert list(stream_inputs([first, second], Notes())) == expected
     # A folder that was packed stands for its shards, whatever else is in it.
@@ -278,9 +278,9 @@ def test_of_a_shard_what_came_before_is_left_out_by_row_group(
     scans: dict[str, bytes | str] = {"a.png": b"1", "b.png": b"2", "c.png": b"3"}
     shard = write_shard(tmp_path / "shard-000000.parquet", scans)
     seen = Seen()
-    seen.fresh([f"{shard}#a.png", f"{shard}#b.png"])
+    seen.fresh(keys(Found(["a.png", "b.png"], shard, 0)))
     found = list(stream_inputs(["shard-000000.parquet"], Notes(), seen))
-    assert found == [Found(["shard-000000.parquet#c.png"], 1)]
+    assert found == [Found(["c.png"], "shard-000000.parquet", 1)]
     assert list(stream_inputs([shard], Notes(), seen)) == []
 
 
@@ -316,8 +316,8 @@ def test_shards_behind_uris(memory: str, tmp_path: Path) -> None:
     fsspec.filesystem("memory").pipe(f"{memory}/other.png", b"")
     fsspec.filesystem("memory").pipe(f"{memory}/_run.json", PACKED.encode())
     found = list(stream_inputs([memory], Notes()))
-    assert [(len(one.paths), one.row_group) for one in found] == [(2, 0), (1, 1), (2, 0), (1, 1)]
-    assert found[2].paths[0] == f"{memory}/shard-000001.parquet#1.png"
+    assert [(len(one), one.row_group) for one in found] == [(2, 0), (1, 1), (2, 0), (1, 1)]
+    assert found[2].shown[0] == f"{memory}/shard-000001.parquet#1.png"
 
 
 def test_what_is_not_behind_a_uri_is_said(memory: str) -> None:

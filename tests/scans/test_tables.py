@@ -9,8 +9,9 @@ from pyarrow import csv, parquet
 
 from digitrec import storage
 from digitrec.errors import InputError, ScanError
+from digitrec.scans import shards
 from digitrec.scans.paths import Found
-from digitrec.scans.shards import member_name, members, shard_schema
+from digitrec.scans.shards import row_contents, shard_schema
 from digitrec.scans.tables import stream_table
 from digitrec.scans.walk import BATCH
 
@@ -40,15 +41,16 @@ def write_shard(file: Path, scans: dict[str, bytes | str], row_group: int = 2) -
 def listed(table: str) -> list[str]:
     """Give the paths of a list, in its order."""
     found = list(stream_table(table))
-    assert {one.row_group for one in found} <= {None}
+    assert {one.shard for one in found} <= {None}
     return [path for one in found for path in one.paths]
 
 
-def failed(paths: list[str], row_group: int = 0) -> set[str]:
-    """Give the reasons of the members of a row group that can't be read at all."""
-    errors = list(members(paths, row_group))
-    assert len(errors) == len(paths)
-    assert all(isinstance(error, ScanError) for error in errors)
+def failed(found: Found) -> set[str]:
+    """Give the reasons of rows that can't be read at all."""
+    errors = list(row_contents(found, stamps=(stamps := [])))
+    assert len(errors) == len(found)
+    assert stamps == [0] * len(found)
+    assert all(isinstance(error, ScanError) and error.outage for error in errors)
     return {str(error) for error in errors}
 
 
@@ -152,16 +154,18 @@ def test_a_shard_gives_its_members_by_row_group(tmp_path: Path) -> None:
     shard = write_shard(tmp_path / "shard-000000.parquet", scans)
     found = list(stream_table(shard))
     assert found == [
-        Found([f"{shard}#/x/a.png", f"{shard}#b c.png"], 0),
-        Found([f"{shard}#d.png", f"{shard}#e.png"], 1),
-        Found([f"{shard}#f.png"], 2),
+        Found(["/x/a.png", "b c.png"], shard, 0),
+        Found(["d.png", "e.png"], shard, 1),
+        Found(["f.png"], shard, 2),
     ]
-    assert list(members(found[0].paths, 0)) == [b"first", b""]
-    error, fourth = members(found[1].paths, 1)
+    assert found[0].shown == [f"{shard}#/x/a.png", f"{shard}#b c.png"]
+    assert list(row_contents(found[0])) == [b"first", b""]
+    error, fourth = row_contents(found[1])
     assert isinstance(error, ScanError)
     assert (error.code, str(error)) == ("unreadable", "unreadable: Permission denied")
+    assert not error.outage  # it is what the shard holds
     assert fourth == b"fourth"
-    assert list(members(found[2].paths, 2)) == [b"fifth"]
+    assert list(row_contents(found[2])) == [b"fifth"]
 
 
 def test_a_shard_may_have_any_path(tmp_path: Path) -> None:
@@ -169,33 +173,56 @@ def test_a_shard_may_have_any_path(tmp_path: Path) -> None:
     folder.mkdir()
     shard = write_shard(folder / "shard-000000.parquet", {"a.png": b"1"})
     (found,) = stream_table(shard)
-    assert list(members(found.paths, 0)) == [b"1"]
+    assert list(row_contents(found)) == [b"1"]
 
 
-def test_a_members_name_has_no_mark_that_parts_it_from_its_shard(tmp_path: Path) -> None:
-    name = member_name(os.fsdecode(b"#1/b\xff#.png"))
-    assert name == "%231/b\\xff%23.png"
-    (found,) = stream_table(write_shard(tmp_path / "shard-000000.parquet", {name: b"1"}))
-    assert list(members(found.paths, 0)) == [b"1"]
+def test_any_rows_of_a_shard_whatever_they_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "MOST_ROWS", 40)
+    monkeypatch.setattr(shards, "BATCH", 7)
+    contents = [str(k).encode() for k in range(100)]
+    table = pa.table({"path": ["#"] * 100, "content": contents})
+    parquet.write_table(table, tmp_path / "a.parquet", row_group_size=60)
+    found = list(stream_table(str(tmp_path / "a.parquet")))
+    assert [(one.row_group, one.first, len(one)) for one in found] == [
+        (0, 0, 40), (0, 40, 20), (1, 0, 40)
+    ]  # fmt: skip
+    stamps: list[int] = []
+    assert [one for piece in found for one in row_contents(piece, stamps=stamps)] == contents
+    assert len(stamps) == 100
+    assert len(set(stamps)) == 1
+    some = found[0].only([k in (3, 4, 25) for k in range(40)])
+    assert [one for piece in some for one in row_contents(piece)] == [b"3", b"4", b"25"]
+
+
+def test_a_shard_that_changed_since_it_was_listed(tmp_path: Path) -> None:
+    names = {f"{k}.png": b"1" for k in range(3)}
+    (found,) = stream_table(write_shard(tmp_path / "a.parquet", names, row_group=3))
+    for others in ({**names, "2.png": b""}, dict(list(names.items())[:2]), {"0.png": b"", **names}):
+        others = dict(reversed(others.items()))
+        write_shard(tmp_path / "a.parquet", others, row_group=3)
+        reasons = {str(one) for one in row_contents(found)}
+        assert reasons == {"vanished: the shard was packed anew: --update reads it again"}
 
 
 def test_a_shard_that_others_wrote_needs_only_path_and_content(tmp_path: Path) -> None:
     file = tmp_path / "mine.parquet"
     parquet.write_table(pa.table({"path": ["a.png", "b.png"], "content": [b"1", b"2"]}), file)
     (found,) = stream_table(str(file))
-    assert list(members(found.paths, 0)) == [b"1", b"2"]
+    assert list(row_contents(found)) == [b"1", b"2"]
 
 
 def test_a_member_without_bytes_and_reason_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "shard-000000.parquet"
     parquet.write_table(pa.table([["a.png"], [None], [None]], schema=shard_schema()), file)
-    (error,) = members([f"{file}#a.png"], 0)
+    (error,) = row_contents(Found(["a.png"], str(file)))
     assert isinstance(error, ScanError)
 
 
 def test_a_shard_that_is_gone_is_an_error_a_member(tmp_path: Path) -> None:
-    paths = [f"{tmp_path}/shard-000000.parquet#{k}" for k in range(3)]
-    assert failed(paths) == {"vanished: no such shard"}
+    found = Found(["0", "1", "2"], f"{tmp_path}/shard-000000.parquet")
+    assert failed(found) == {"vanished: no such shard"}
 
 
 @pytest.mark.parametrize("damage", ["cut short", "other bytes", "empty", "fewer row groups"])
@@ -212,13 +239,13 @@ def test_a_damaged_shard_is_an_error_a_member(tmp_path: Path, damage: str) -> No
         file.write_bytes(b"")
     else:
         write_shard(file, {"0.png": b""})
-    (why,) = failed(found[1].paths, 1)
+    (why,) = failed(found[1])
     assert why.startswith("unreadable: the shard: ")
     assert "\n" not in why
 
 
 def test_a_shard_whose_filesystem_can_not_be_opened_is_an_error_a_member() -> None:
-    (why,) = failed(["nosuch://bucket/shard-000000.parquet#a.png"] * 2)
+    (why,) = failed(Found(["a.png"] * 2, "nosuch://bucket/shard-000000.parquet"))
     assert why.startswith("unreadable: ")
 
 
@@ -249,10 +276,10 @@ def test_a_shard_behind_a_uri(memory: str, tmp_path: Path) -> None:
     shard = f"{memory}/shard-000000.parquet"
     fsspec.filesystem("memory").pipe(shard, content)
     first, second = stream_table(shard)
-    assert list(members(first.paths, 0)) == [b"one", b"two"]
-    assert list(members(second.paths, 1)) == [b"3"]
+    assert list(row_contents(first)) == [b"one", b"two"]
+    assert list(row_contents(second)) == [b"3"]
     fsspec.filesystem("memory").rm(shard)
-    assert failed(first.paths) == {"vanished: no such shard"}
+    assert failed(first) == {"vanished: no such shard"}
 
 
 def test_a_shard_behind_a_uri_is_tried_again(
@@ -270,5 +297,5 @@ def test_a_shard_behind_a_uri_is_tried_again(
 
     monkeypatch.setattr(storage, "FIRST_WAIT_SECONDS", 0)
     monkeypatch.setattr(type(filesystem), "open", failing)
-    assert list(members([f"{shard}#1"], 0)) == [b"one"]
+    assert list(row_contents(Found(["1"], shard))) == [b"one"]
     assert not failures

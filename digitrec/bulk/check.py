@@ -1,0 +1,54 @@
+"""Some parts, held against their chunks, in any process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from digitrec.bulk.chunks import chunk_name, digest_of, parse_chunk
+from digitrec.bulk.parts import PartError
+from digitrec.bulk.tally import Tally
+from digitrec.bulk.work import Work
+
+# So many parts are checked by one task or thread at a time.
+TOGETHER = 32
+
+
+@dataclass(slots=True)
+class Checked:
+    """What came of holding some parts against their chunks."""
+
+    tally: Tally = field(default_factory=Tally)
+    digest: int = 0  # of the chunks' files, added up
+    parts: dict[int, str] = field(default_factory=dict)  # which are not as they must be, and why
+    chunks: dict[int, str] = field(default_factory=dict)
+
+    def add(self, other: "Checked") -> None:
+        """Add what came of others."""
+        self.tally.add(other.tally)
+        self.digest += other.digest
+        self.parts |= other.parts
+        self.chunks |= other.chunks
+
+
+def check_chunks(work: Work, numbers: list[int]) -> Checked:
+    """Hold some parts against their chunks."""
+    checked = Checked()
+    for number in numbers:
+        try:
+            content = work.folder.read(chunk_name(number))
+            chunk = parse_chunk(number, content)
+        except (FileNotFoundError, pa.ArrowException, KeyError) as why:
+            checked.chunks[number] = f"can't be used ({' '.join(str(why).split())})"
+            continue
+        checked.digest += digest_of(content)
+        try:
+            checked.tally.add(work.check(chunk))
+        except PartError as why:
+            checked.parts[number] = str(why)
+    return checked
+
+
+def together(numbers: Sequence[int]) -> list[list[int]]:
+    """Group chunks into those that are checked at a time."""
+    return [list(numbers[k : k + TOGETHER]) for k in range(0, len(numbers), TOGETHER)]
