@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from digitrec.commands import cascade, classify, data, evaluate, pack, predict, study, train
+from digitrec.commands import cascade, classify, data, evaluate, pack, predict, study, train, verify
 from digitrec.commands.parsing import Parser
 from digitrec.errors import DigitrecError
 from digitrec.version import __version__
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"digitrec {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (train, study, cascade, data, predict, classify, pack, evaluate):
+    for command in (train, study, cascade, data, predict, classify, pack, verify, evaluate):
         command.add(commands)
     return parser
 

@@ -32,6 +32,7 @@ FLAGS = {
         "--out", "--overwrite", "--update", "--retry-errors", "--allow-missing", "--profile",
         "--json", "--quiet",
     },
+    "verify": {"--inputs", "--json", "--quiet"},
     "evaluate": {"--out", "--keep", "--json", "--quiet"},
 }  # fmt: skip
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
 
-from digitrec.bulk.chunks import chunk_name, digest_of, parse_chunk
+from digitrec.bulk.chunks import Chunk, chunk_name, digest_of, parse_chunk
 from digitrec.bulk.parts import PartError
 from digitrec.bulk.tally import Tally
-from digitrec.bulk.work import Work
+from digitrec.folder import Folder
 
 # So many parts are checked by one task or thread at a time.
 TOGETHER = 32
@@ -31,7 +32,18 @@ class Checked:
         self.chunks |= other.chunks
 
 
-def check_chunks(work: Work, numbers: list[int]) -> Checked:
+class Checkable(Protocol):
+    """A run's folder, and how a file in it is held against its chunk."""
+
+    @property
+    def folder(self) -> Folder:
+        """The run's."""
+
+    def check(self, chunk: Chunk) -> Tally:
+        """Hold the chunk's file against it; give its tally, or raise PartError."""
+
+
+def check_chunks(work: Checkable, numbers: list[int]) -> Checked:
     """Hold some parts against their chunks."""
     checked = Checked()
     for number in numbers:

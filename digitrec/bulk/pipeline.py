@@ -110,7 +110,7 @@ class RayHands:
             RunError: a task failed, for a reason that lasts.
         """
         check = ray.remote(num_cpus=1)(check_chunks)
-        work = ray.put(self.work)
+        work: Any = ray.put(self.work)
         waiting = deque(together(numbers))
         running: list[Any] = []
         with _failures():

@@ -5,6 +5,7 @@ called again, as a person would.
 """
 
 import errno
+import json
 import os
 import random
 import shutil
@@ -21,7 +22,9 @@ import psutil
 import pyarrow as pa
 import pytest
 from pyarrow import dataset
+from pyarrow import parquet as pq
 
+from digitrec.bulk.parts import IDENTITY
 from digitrec.bulk.record import read_run
 from digitrec.folder import open_folder
 from digitrec.scans.labelled import export_mnist
@@ -47,11 +50,11 @@ def undisturbed(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Tab
     return rows(out)
 
 
-def start(scans: Path, out: Path, **more: str) -> subprocess.Popen[str]:
+def start(scans: Path, out: Path, *options: str, **more: str) -> subprocess.Popen[str]:
     """Begin `digitrec classify` as a process of its own, with a session of its own."""
     command = [sys.executable, "-m", "digitrec.cli", "classify", str(scans), "--out", str(out)]
     return subprocess.Popen(
-        [*command, "--quiet"],
+        [*command, *options, "--quiet"],
         env={**os.environ, **more},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -160,6 +163,62 @@ def test_a_killed_driver(seed: int, scans: Path, undisturbed: pa.Table, tmp_path
     in_flight = 4  # a worker of the killed run may still have finished what it was at
     kept = [path for path, written in before.items() if path.stat().st_mtime_ns == written]
     assert len(kept) >= len(before) - in_flight
+
+
+def test_a_job_with_overwrite_that_is_killed_and_tried_again(
+    scans: Path, undisturbed: pa.Table, tmp_path: Path
+) -> None:
+    """Three times, each time after two more parts: what was done is not done again."""
+    out = tmp_path / "result"
+    shutil.copytree(scans.parent / "scans" / "7", tmp_path / "few")
+    end(start(tmp_path / "few", out))
+    older = read_run(open_folder(out))
+    assert older
+    run_ids, kept = set(), dict[Path, int]()
+    for tries in range(3):
+        process = start(scans, out, "--overwrite")
+        wanted = 2 * tries + 2
+        wait_for(lambda: is_new(out, older) and len(parts(out)) >= wanted, process)  # noqa: B023
+        process.kill()
+        process.communicate()
+        run_ids.add(read_run(open_folder(out))["run_id"])  # type: ignore[index]
+        now = {path: path.stat().st_mtime_ns for path in parts(out)}
+        redone = [path for path, written in kept.items() if now[path] != written]
+        assert len(redone) <= 4  # what a worker of the killed run was still at
+        kept = now
+    end(start(scans, out, "--overwrite"))
+    run_ids.add(read_run(open_folder(out))["run_id"])  # type: ignore[index]
+    assert len(run_ids) == 1
+    assert_same(out, undisturbed)
+
+
+def is_new(out: Path, older: dict[str, object]) -> bool:
+    run = read_run(open_folder(out))
+    return run is not None and run.get("run_id", older["run_id"]) != older["run_id"]
+
+
+def test_stragglers_after_overwrite(scans: Path, undisturbed: pa.Table, tmp_path: Path) -> None:
+    """A cluster goes on with a killed driver's tasks while another model's run has begun."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+    )
+    try:
+        out = tmp_path / "result"
+        first = start(scans, out, "--model", "small", RAY_ADDRESS=cluster.address)
+        wait_for(lambda: len(parts(out)) >= 2, first)
+        before = read_run(open_folder(out))
+        first.kill()
+        end(start(scans, out, "--overwrite", RAY_ADDRESS=cluster.address))
+        first.communicate()
+    finally:
+        cluster.shutdown()
+    assert_same(out, undisturbed)
+    run = read_run(open_folder(out))
+    assert run and before
+    whose = {json.loads(pq.read_metadata(part).metadata[IDENTITY])["run_id"] for part in parts(out)}
+    assert whose == {run["run_id"]} != {before["run_id"]}
 
 
 @pytest.fixture
