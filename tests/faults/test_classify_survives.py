@@ -216,7 +216,8 @@ def test_stragglers_after_overwrite(scans: Path, undisturbed: pa.Table, tmp_path
         cluster.shutdown()
     assert_same(out, undisturbed)
     run = read_run(open_folder(out))
-    assert run and before
+    assert run
+    assert before
     whose = {json.loads(pq.read_metadata(part).metadata[IDENTITY])["run_id"] for part in parts(out)}
     assert whose == {run["run_id"]} != {before["run_id"]}
 
