@@ -14,7 +14,8 @@ from pathlib import Path
 
 LIST = """
 import json, resource, sys, time
-from digitrec.bulk.chunks import list_chunks, read_end
+from digitrec.bulk.chunks import read_end
+from digitrec.bulk.listing import Listing, list_chunks
 from digitrec.folder import open_folder
 
 def peak():
@@ -23,7 +24,7 @@ def peak():
 folder = open_folder(sys.argv[2])
 before, start = peak(), time.perf_counter()
 first = None
-for number in list_chunks(folder, [sys.argv[1]], frozenset()):
+for number in list_chunks(folder, Listing(inputs=(sys.argv[1],))):
     first = first or time.perf_counter() - start
 seconds = time.perf_counter() - start
 end = read_end(folder)
