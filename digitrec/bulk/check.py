@@ -1,6 +1,7 @@
 """Some parts, held against their chunks, in any process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from digitrec.folder import Folder
 
 # So many parts are checked by one task or thread at a time.
 TOGETHER = 32
+THREADS = 8
 
 
 @dataclass(slots=True)
@@ -59,6 +61,12 @@ def check_chunks(work: Checkable, numbers: list[int]) -> Checked:
         except PartError as why:
             checked.parts[number] = str(why)
     return checked
+
+
+def check_in_threads(work: Checkable, numbers: Sequence[int]) -> Iterator[Checked]:
+    """Hold parts against their chunks in this process; give what comes of some at a time."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from pool.map(lambda some: check_chunks(work, some), together(numbers))
 
 
 def together(numbers: Sequence[int]) -> list[list[int]]:

@@ -6,13 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol
 
-from digitrec.bulk.check import Checked, check_chunks, together
+from digitrec.bulk.check import Checked, check_in_threads
 from digitrec.bulk.listing import Listing, list_chunks
 from digitrec.bulk.tally import Tally
 from digitrec.bulk.work import Work
 from digitrec.interrupt import interrupt_waits
-
-CHECKERS = 8
 
 
 class Hands(Protocol):
@@ -46,8 +44,7 @@ class HereHands:
 
     def check(self, numbers: list[int]) -> Iterator[Checked]:
         """Hold parts against their chunks."""
-        with ThreadPoolExecutor(CHECKERS) as pool:
-            yield from pool.map(lambda some: check_chunks(self.work, some), together(numbers))
+        return check_in_threads(self.work, numbers)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ import ray.exceptions
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from digitrec.bulk.check import Checked, check_chunks, together
+from digitrec.bulk.check import Checked, check_chunks, check_in_threads, together
 from digitrec.bulk.listing import Listing, list_chunks
 from digitrec.bulk.tally import Tally
 from digitrec.bulk.work import GO_ON, Work
@@ -31,6 +31,8 @@ from digitrec.errors import RunError
 # So many tasks are handed out at a time: enough that no worker waits for its next, and that a
 # cluster which can grow sees the need to.
 QUEUED, QUEUED_PER_CPU = 256, 4
+# So many parts are checked by the driver: a task would take longer to start.
+CHECKED_HERE = 512
 # A traceback's last line: the error's class, and its words.
 ERROR = re.compile(r"[\w.]+: ")
 
@@ -109,6 +111,9 @@ class RayHands:
         Raises:
             RunError: a task failed, for a reason that lasts.
         """
+        if len(numbers) <= CHECKED_HERE:
+            yield from check_in_threads(self.work, numbers)
+            return
         check = ray.remote(num_cpus=1)(check_chunks)
         work: Any = ray.put(self.work)
         waiting = deque(together(numbers))

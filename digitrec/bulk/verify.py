@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from digitrec.bulk import again, record
-from digitrec.bulk.check import Checked, check_chunks, together
+from digitrec.bulk.check import THREADS, Checked, check_in_threads
 from digitrec.bulk.chunks import Chunk, chunk_numbers, read_chunk, read_end, shown_digest
-from digitrec.bulk.hands import CHECKERS
 from digitrec.bulk.parts import Identity, check_part, numbers_of
 from digitrec.bulk.tally import Tally
 from digitrec.errors import InputError
@@ -96,10 +95,9 @@ def _verify_parts(
 ) -> None:
     """Check all chunks and parts, and what the record says of them."""
     numbers, total = chunk_numbers(result.folder), Checked()
-    with ThreadPoolExecutor(CHECKERS) as pool:
-        for checked in pool.map(lambda some: check_chunks(result, some), together(numbers)):
-            total.add(checked)
-            advance(checked.tally.rows)
+    for checked in check_in_threads(result, numbers):
+        total.add(checked)
+        advance(checked.tally.rows)
     verified.rows, verified.parts = total.tally.rows, len(numbers)
     problems = [f"{result.name(number)} {why}" for number, why in sorted(total.parts.items())]
     problems += [f"chunk {number} {why}" for number, why in sorted(total.chunks.items())]
@@ -130,7 +128,7 @@ def _look(result: Result, inputs: tuple[str, ...]) -> dict[str, int]:
     def look(number: int) -> tuple[int, int, int]:
         return _look_at(result, read_chunk(result.folder, number), now, remotes)
 
-    with ThreadPoolExecutor(CHECKERS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         for counts in pool.map(look, chunk_numbers(result.folder)):
             still, changed, gone = still + counts[0], changed + counts[1], gone + counts[2]
     return {"new": len(now) - still, "changed": changed, "gone": gone}

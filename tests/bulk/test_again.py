@@ -163,7 +163,14 @@ def test_packed_scans_that_changed(settings: RunSettings, scans: Path, tmp_path:
 
 
 @pytest.mark.usefixtures("ray_local")
-def test_update_on_ray(settings: RunSettings, scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("in_tasks", [False, True])
+def test_update_on_ray(
+    settings: RunSettings, scans: Path, in_tasks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from digitrec.bulk import pipeline
+
+    if in_tasks:
+        monkeypatch.setattr(pipeline, "CHECKED_HERE", 0)
     classify(settings)
     before = digits(settings.out)
     scan_again(scans, "00-7.png", "01-2.png")
