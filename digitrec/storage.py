@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pyarrow import ArrowException, fs
 
 from digitrec.errors import InputError
+from digitrec.files import is_uri
 
 T = TypeVar("T")
 
@@ -105,11 +106,6 @@ def pause(failures: int) -> None:
     time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311
 
 
-def is_uri(location: str) -> bool:
-    """Tell whether a location is a URI, not a path of this machine."""
-    return "://" in location
-
-
 def remote_of(uri: str, known: Sequence[Remote] = ()) -> tuple[Remote | None, str]:
     """Find the filesystem of a file's URI among those that are open, or open it; and the path.
 
@@ -144,7 +140,7 @@ def _host(uri: str) -> Remote | InputError:
 @contextmanager
 def opened(path: str, remotes: Sequence[Remote]) -> Iterator[Any]:
     """Open a file of this machine or behind a URI for reading."""
-    if "://" not in path:
+    if not is_uri(path):
         with open(path, "rb") as file:
             yield file
         return

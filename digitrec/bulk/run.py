@@ -34,13 +34,14 @@ from digitrec.bulk.tally import Tally, counts, limit, speed
 from digitrec.bulk.trace import Trace
 from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import InputError, RunError
+from digitrec.files import is_uri
 from digitrec.folder import Folder, open_folder
 from digitrec.interrupt import interrupt_waits
 from digitrec.progress import progress
 from digitrec.scans.inputs import stream_inputs
 from digitrec.scans.paths import readable
 from digitrec.scans.walk import Notes
-from digitrec.storage import is_uri, shown
+from digitrec.storage import shown
 from digitrec.version import __version__
 
 # Inputs of at most so many scans are worked on in this process: Ray would take longer to start.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from digitrec.errors import InputError
+from digitrec.files import is_uri
 from digitrec.model.shipped import DEFAULT
 
 if TYPE_CHECKING:
@@ -111,10 +112,12 @@ def add_run(command: Any) -> None:
 
 def shown_out(options: argparse.Namespace) -> str:
     """Give `--out` as it may be shown: of a URI without secrets."""
-    from digitrec.storage import is_uri, shown
-
     out: str = options.out
-    return shown(out) if is_uri(out) else out
+    if not is_uri(out):
+        return out
+    from digitrec.storage import shown
+
+    return shown(out)
 
 
 def shown_calibration(card: "Card") -> str:

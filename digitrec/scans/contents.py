@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from digitrec.errors import ScanError
+from digitrec.files import is_uri
 from digitrec.scans.decode import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def contents(paths: Sequence[str], remotes: "Sequence[Remote]" = ()) -> Iterator
     Files of this machine are read when they are asked for; those behind URIs are read ahead by
     threads, which wait in parallel. `remotes` are filesystems that are open already.
     """
-    if any("://" in path for path in paths):
+    if any(map(is_uri, paths)):
         yield from _ahead(paths, remotes)
     else:
         yield from map(content, paths)
@@ -52,7 +53,7 @@ def _size(content: bytes | ScanError) -> int:
 def content(path: str, remotes: "Sequence[Remote]" = ()) -> bytes | ScanError:
     """Read one file whole; give the reason where it can't be, or is too large to be a scan."""
     try:
-        return _read_remote(path, remotes) if "://" in path else _read_file(path)
+        return _read_remote(path, remotes) if is_uri(path) else _read_file(path)
     except ScanError as why:
         return why
 

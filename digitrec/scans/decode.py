@@ -20,7 +20,18 @@ from digitrec.errors import ScanError
 # A photograph of 64 megapixels passes; what is larger is no scan of one digit.
 MAX_PIXELS = 2**26
 MAX_BYTES = 2**26
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
+# What is read, and how such files are called.
+ENDINGS = {
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "PPM": (".pgm", ".ppm", ".pbm", ".pnm", ".pfm"),
+}
+FORMATS = tuple(ENDINGS)
 
 # EXIF's orientations, and what brings each upright.
 TURNS = {

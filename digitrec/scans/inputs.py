@@ -6,7 +6,6 @@ either so that it can be printed and stored, whatever bytes are in it.
 
 import fnmatch
 import glob
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,9 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from digitrec.errors import InputError
+from digitrec.files import is_uri
+from digitrec.scans.decode import ENDINGS
+from digitrec.scans.own import RUN, record
 from digitrec.scans.paths import Found, readable
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import BATCH, Notes, walk, walk_remote
@@ -22,7 +24,7 @@ from digitrec.scans.walk import BATCH, Notes, walk, walk_remote
 if TYPE_CHECKING:
     from digitrec.storage import Remote
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm")
+SCAN_ENDINGS = frozenset(ending for endings in ENDINGS.values() for ending in endings)
 TABLES = (".txt", ".csv", ".parquet")
 # What `digitrec pack` writes: its folder stands for them.
 SHARDS = "shard-*.parquet"
@@ -31,9 +33,21 @@ ODD = re.compile(r"/\.{0,2}/|/\.{1,2}$|^[^/]")
 ODD_PARTS = ("//", "/./", "/../", "/.\n", "/..\n")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputOptions:
+    """How inputs are taken."""
+
+    follow_links: bool = True  # go on behind links in folders; without, they are left out
+    path_column: str | None = None  # of lists; None: the first of `rows.PATH_COLUMNS`
+    content_column: str | None = None  # of Parquet with image files inside; None: `content`
+
+
+DEFAULT_OPTIONS = InputOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All scans of the inputs: sorted paths, each once, and what was left out, by extension."""
+    """All scans of the inputs: sorted paths, each once, and what was left out; see `Notes`."""
 
     paths: list[str]
     ignored: dict[str, int]
@@ -52,11 +66,17 @@ def list_inputs(inputs: Sequence[str]) -> Listing:
     return Listing(sorted(paths), dict(sorted(notes.ignored.items())))
 
 
-def stream_inputs(inputs: Sequence[str], notes: Notes, seen: Seen | None = None) -> Iterator[Found]:
+def stream_inputs(
+    inputs: Sequence[str],
+    notes: Notes,
+    seen: Seen | None = None,
+    options: InputOptions = DEFAULT_OPTIONS,
+) -> Iterator[Found]:
     """Give the scans of the inputs as they are found, each path once, in no order.
 
     An input is a folder, taken recursively, of which files with an image's ending (in any case)
-    are scans unless they or a folder above begin with `.` or `_`; a glob; a list (`.txt` with a
+    are scans unless they or a folder above begin with `.`, or are what digitrec itself wrote; a
+    glob; a list (`.txt` with a
     path a line, `.csv` or `.parquet` with a column `path`, relative to the list's folder); a
     shard that `digitrec pack` wrote; or a file, which is a scan whatever its name.
 
@@ -64,12 +84,13 @@ def stream_inputs(inputs: Sequence[str], notes: Notes, seen: Seen | None = None)
         inputs: paths of this machine, or URIs.
         notes: filled while the scans are taken.
         seen: paths that came before, which are left out; filled too.
+        options: how the inputs are taken.
 
     Raises:
         InputError: an input is not there or can't be used.
     """
     seen = Seen() if seen is None else seen
-    for found in _all(inputs, notes):
+    for found in _all(inputs, notes, options):
         fresh = seen.fresh(one_names(found.paths))
         if all(fresh):
             yield found
@@ -80,9 +101,10 @@ def stream_inputs(inputs: Sequence[str], notes: Notes, seen: Seen | None = None)
             yield Found(list(compress(found.paths, fresh)))
 
 
-def _all(inputs: Sequence[str], notes: Notes) -> Iterator[Found]:
+def _all(inputs: Sequence[str], notes: Notes, options: InputOptions) -> Iterator[Found]:
     kinds = sort_inputs(inputs)
-    yield from map(Found, walk(kinds.folders, is_scan_name, notes))
+    follow = options.follow_links
+    yield from map(Found, walk(kinds.folders, is_scan_name, notes, follow_links=follow))
     for uri in kinds.remote_folders:
         yield from _walk_uri(uri, notes)
     for start in range(0, len(kinds.files), BATCH):
@@ -114,7 +136,7 @@ def sort_inputs(inputs: Sequence[str]) -> Kinds:
     """
     kinds = Kinds()
     for given in inputs:
-        if "://" in given:
+        if is_uri(given):
             _sort_uri(given, kinds)
         elif os.path.lexists(given):
             _sort_path(given, kinds)
@@ -129,7 +151,7 @@ def sort_inputs(inputs: Sequence[str]) -> Kinds:
 
 def _sort_path(path: str, kinds: Kinds) -> None:
     if os.path.isdir(path):
-        if _is_packed(os.path.join(path, "_run.json"), _local_text):
+        if _is_packed(path, _local_text):
             names = sorted(name for name in os.listdir(path) if fnmatch.fnmatch(name, SHARDS))
             kinds.tables.extend(os.path.join(path, name) for name in names)
         else:
@@ -155,7 +177,7 @@ def _sort_uri(uri: str, kinds: Kinds) -> None:
     if info.type == fs.FileType.File:
         (kinds.tables if path.endswith(TABLES) else kinds.files).append(remote.uri(path))
     elif info.type == fs.FileType.Directory:
-        if not _is_packed(f"{path}/_run.json", remote.read):
+        if not _is_packed(path, remote.read):
             kinds.remote_folders.append(uri)
             return
         infos = with_retries(lambda: remote.filesystem.get_file_info(fs.FileSelector(path)))
@@ -186,20 +208,17 @@ def _remote_matches(remote: "Remote", pattern: str) -> list[str]:
     return sorted(remote.uri(info.path) for info in infos if wanted.fullmatch(info.path))
 
 
-def _is_packed(record: str, read: Callable[[str], bytes]) -> bool:
+def _is_packed(folder: str, read: Callable[[str], bytes]) -> bool:
     """Tell from a folder's `_run.json`, if there is one, whether `pack` filled it.
 
     Raises:
         InputError: it did not finish.
     """
-    try:
-        run = json.loads(read(record))
-    except (OSError, ValueError):
+    run = record(f"{folder}/{RUN}", read)
+    if run is None or run["command"] != "pack":
         return False
-    if run.get("command") != "pack":
-        return False
-    if run.get("state") != "complete":
-        raise InputError(f"{readable(os.path.dirname(record))} is not packed to the end: go on")
+    if run["state"] != "complete":
+        raise InputError(f"{readable(folder)} is not packed to the end: go on")
     return True
 
 
@@ -221,14 +240,18 @@ def one_names(paths: list[str]) -> list[str]:
     """Give the one name of each path that several inputs may name in their ways."""
     # Most batches are of absolute paths without anything odd; that is seen at once.
     text = "\n" + "\n".join(paths) + "\n"
-    if text.count("\n/") == len(paths) and not any(odd in text for odd in ODD_PARTS):
+    if text.count("\n/") == text.count("\n") - 1 == len(paths) and not any(
+        odd in text for odd in ODD_PARTS
+    ):
         return paths
     return list(map(_one_name, paths))
 
 
 def _one_name(path: str) -> str:
     path = path.removeprefix("file://")
-    if "://" in path or ODD.search(path) is None:
+    if is_uri(path) or ODD.search(path) is None:
+        return path
+    if "\0" in path:  # no file has such a name
         return path
     if ".." in path.split("/"):  # what is above a link is not what stands before it
         return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
@@ -237,4 +260,4 @@ def _one_name(path: str) -> str:
 
 def is_scan_name(name: str) -> bool:
     """Tell whether a file of this name in a folder is a scan."""
-    return name.lower().endswith(ENDINGS)
+    return name[name.rfind(".") :].lower() in SCAN_ENDINGS

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from digitrec.errors import InputError
+from digitrec.files import is_uri
 from digitrec.scans.paths import Found, readable
 from digitrec.scans.shards import CONTENT
 from digitrec.scans.walk import BATCH
@@ -36,7 +37,7 @@ def stream_table(table: str, remotes: Sequence[Remote] = ()) -> Iterator[Found]:
         except (pa.ArrowException, OSError) as why:
             failures += 1
             # A list of millions may meet a hiccup of its store: what was given is passed over.
-            if "://" not in table or isinstance(why, LASTING) or failures == TRIES:
+            if not is_uri(table) or isinstance(why, LASTING) or failures == TRIES:
                 raise InputError(f"{readable(table)} can't be read as a list: {why}") from why
             pause(failures)
 
@@ -54,7 +55,7 @@ def _stream(table: str, remotes: Sequence[Remote]) -> Iterator[Found]:
 def _listed(batches: Iterator[list[str]], table: str) -> Iterator[Found]:
     folder = os.path.dirname(table)
     for batch in batches:
-        yield Found([path if "://" in path else os.path.join(folder, path) for path in batch])
+        yield Found([path if is_uri(path) else os.path.join(folder, path) for path in batch])
 
 
 def _lines(file: BinaryIO) -> Iterator[list[str]]:
