@@ -20,11 +20,15 @@ IN_FLIGHT = 48
 AHEAD_BYTES = 2**27
 
 
-def contents(paths: Sequence[str], remotes: "Sequence[Remote]" = ()) -> Iterator[bytes | ScanError]:
+def contents(
+    paths: Sequence[str], remotes: "Sequence[Remote] | None" = None
+) -> Iterator[bytes | ScanError]:
     """Give the content of every file, or why it can't be read, in the order of `paths`.
 
     Files of this machine are read when they are asked for; those behind URIs are read ahead by
-    threads, which wait in parallel. `remotes` are filesystems that are open already.
+    threads, which wait in parallel. `remotes` are the inputs' filesystems, which are open already:
+    what lies elsewhere was named by a list, and not every host is asked for it. None: the user
+    named every path.
     """
     if any(map(is_uri, paths)):
         yield from _ahead(paths, remotes)
@@ -32,7 +36,7 @@ def contents(paths: Sequence[str], remotes: "Sequence[Remote]" = ()) -> Iterator
         yield from map(content, paths)
 
 
-def _ahead(paths: Sequence[str], remotes: "Sequence[Remote]") -> Iterator[bytes | ScanError]:
+def _ahead(paths: Sequence[str], remotes: "Sequence[Remote] | None") -> Iterator[bytes | ScanError]:
     flying: deque[Future[bytes | ScanError]] = deque()
     came = size = 0
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
@@ -50,8 +54,8 @@ def _size(content: bytes | ScanError) -> int:
     return 0 if isinstance(content, ScanError) else len(content)
 
 
-def content(path: str, remotes: "Sequence[Remote]" = ()) -> bytes | ScanError:
-    """Read one file whole; give the reason where it can't be, or is too large to be a scan."""
+def content(path: str, remotes: "Sequence[Remote] | None" = None) -> bytes | ScanError:
+    """Read one file whole; give the reason where it can't be; see `contents`."""
     try:
         return _read_remote(path, remotes) if is_uri(path) else _read_file(path)
     except ScanError as why:
@@ -93,17 +97,19 @@ def _read_all(handle: int, size: int) -> bytes:
     return content
 
 
-def _read_remote(uri: str, remotes: "Sequence[Remote]") -> bytes:
+def _read_remote(uri: str, remotes: "Sequence[Remote] | None") -> bytes:
     """Read a file behind a URI, with bounded retries.
 
     Raises:
         ScanError: `vanished`, `unreadable` or `too-large`.
     """
     # Imported where it is needed: pyarrow would double the time that `predict` takes to start.
-    from digitrec.storage import FileTooLargeError, remote_of
+    from digitrec.storage import FileTooLargeError, check_listed, remote_of
 
     try:
-        remote, path = remote_of(uri, remotes)
+        if remotes is not None:
+            check_listed(uri, remotes)
+        remote, path = remote_of(uri, remotes or ())
         return _read_file(path) if remote is None else remote.read(path, limit=MAX_BYTES)
     except FileTooLargeError as why:
         raise _too_large(why.size) from why

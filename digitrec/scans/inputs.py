@@ -105,8 +105,9 @@ def _all(inputs: Sequence[str], notes: Notes, options: InputOptions) -> Iterator
     kinds = sort_inputs(inputs)
     follow = options.follow_links
     yield from map(Found, walk(kinds.folders, is_scan_name, notes, follow_links=follow))
-    for uri in kinds.remote_folders:
-        yield from _walk_uri(uri, notes)
+    for remote, folder in kinds.remote_folders:
+        for batch in walk_remote(remote, folder, is_scan_name, notes):
+            yield Found([remote.uri(path) for path in batch])
     for start in range(0, len(kinds.files), BATCH):
         yield Found(kinds.files[start : start + BATCH])
     if kinds.tables:
@@ -123,7 +124,7 @@ class Kinds:
     """Inputs by kind; globs are expanded."""
 
     folders: list[str] = field(default_factory=list)
-    remote_folders: list[str] = field(default_factory=list)
+    remote_folders: list[tuple["Remote", str]] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)  # lists and shards
     files: list[str] = field(default_factory=list)
 
@@ -138,15 +139,20 @@ def sort_inputs(inputs: Sequence[str]) -> Kinds:
     for given in inputs:
         if is_uri(given):
             _sort_uri(given, kinds)
-        elif os.path.lexists(given):
-            _sort_path(given, kinds)
         else:
-            matches = sorted(glob.iglob(given, recursive=True)) if glob.has_magic(given) else []
-            if not matches:
-                raise InputError(f"no file or folder {readable(given)}")
-            for path in matches:
-                _sort_path(path, kinds)
+            _sort_local(given, kinds)
     return kinds
+
+
+def _sort_local(given: str, kinds: Kinds) -> None:
+    if os.path.lexists(given):
+        _sort_path(given, kinds)
+        return
+    matches = sorted(glob.iglob(given, recursive=True)) if glob.has_magic(given) else []
+    if not matches:
+        raise InputError(f"no file or folder {readable(given)}")
+    for path in matches:
+        _sort_path(path, kinds)
 
 
 def _sort_path(path: str, kinds: Kinds) -> None:
@@ -163,35 +169,39 @@ def _sort_path(path: str, kinds: Kinds) -> None:
 
 
 def _sort_uri(uri: str, kinds: Kinds) -> None:
+    from digitrec.storage import open_pattern
+
+    remote, path = open_pattern(uri)
+    if remote is None:
+        _sort_local(path, kinds)
+        return
+    _sort_remote(remote, path, kinds)
+
+
+def _sort_remote(remote: "Remote", path: str, kinds: Kinds) -> None:
     from pyarrow import fs
 
-    from digitrec.storage import open_uri, with_retries
+    from digitrec.storage import with_retries
 
-    remote, path = open_uri(uri)
-    if remote is None:
-        if not os.path.lexists(path):
-            raise InputError(f"no file or folder {readable(path)}")
-        _sort_path(path, kinds)
-        return
     info = with_retries(lambda: remote.filesystem.get_file_info(path))
     if info.type == fs.FileType.File:
         (kinds.tables if path.endswith(TABLES) else kinds.files).append(remote.uri(path))
     elif info.type == fs.FileType.Directory:
         if not _is_packed(path, remote.read):
-            kinds.remote_folders.append(uri)
+            kinds.remote_folders.append((remote, path))
             return
         infos = with_retries(lambda: remote.filesystem.get_file_info(fs.FileSelector(path)))
         shards = [i.path for i in infos if fnmatch.fnmatch(i.base_name, SHARDS)]
         kinds.tables.extend(map(remote.uri, sorted(shards)))
     elif matches := _remote_matches(remote, path):
         for match in matches:
-            _sort_uri(match, kinds)
+            _sort_remote(remote, match, kinds)
     else:
         raise InputError(f"no file or folder {remote.uri(path)}")
 
 
 def _remote_matches(remote: "Remote", pattern: str) -> list[str]:
-    """Expand a glob behind a URI: `*` and `?` within a name, `**` over several."""
+    """Expand a glob behind a URI: `*`, `?` and `[…]` within a name, `**` over several."""
     from pyarrow import fs
 
     from digitrec.storage import with_retries
@@ -203,9 +213,20 @@ def _remote_matches(remote: "Remote", pattern: str) -> list[str]:
     deep = magic[0] < len(parts) - 1
     selector = fs.FileSelector("/".join(parts[: magic[0]]), allow_not_found=True, recursive=deep)
     infos = with_retries(lambda: remote.filesystem.get_file_info(selector))
-    translated = re.escape(pattern).replace(r"\*\*/", "(.*/)?").replace(r"\*\*", ".*")
-    wanted = re.compile(translated.replace(r"\*", "[^/]*").replace(r"\?", "[^/]"))
-    return sorted(remote.uri(info.path) for info in infos if wanted.fullmatch(info.path))
+    return sorted(info.path for info in infos if _fits(info.path.split("/"), parts))
+
+
+def _fits(names: list[str], patterns: list[str]) -> bool:
+    """Tell whether a path fits a pattern, both as the names in them."""
+    if not patterns:
+        return not names
+    if patterns[0] == "**":
+        return any(_fits(names[k:], patterns[1:]) for k in range(len(names) + 1))
+    return (
+        bool(names)
+        and fnmatch.fnmatchcase(names[0], patterns[0])
+        and _fits(names[1:], patterns[1:])
+    )
 
 
 def _is_packed(folder: str, read: Callable[[str], bytes]) -> bool:
@@ -225,15 +246,6 @@ def _is_packed(folder: str, read: Callable[[str], bytes]) -> bool:
 def _local_text(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
-
-
-def _walk_uri(uri: str, notes: Notes) -> Iterator[Found]:
-    from digitrec.storage import open_uri
-
-    remote, folder = open_uri(uri)
-    assert remote is not None  # sort_inputs opened it
-    for batch in walk_remote(remote, folder, is_scan_name, notes):
-        yield Found([remote.uri(path) for path in batch])
 
 
 def one_names(paths: list[str]) -> list[str]:
