@@ -33,6 +33,8 @@ LISTED_SCHEMES = frozenset({"file", "s3", "gs", "gcs", "abfs", "abfss", "az", "h
 HOSTS = 256
 # Options of a URI, as opposed to a `?` in a pattern or a name.
 OPTIONS = re.compile(r"\?\w+=[^/?]*$")
+# One filesystem within another, as fsspec writes it.
+CHAIN = re.compile(r"^[^/]*::|::[\w+.-]*://")
 # What another try can't mend.
 LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
@@ -269,7 +271,7 @@ def shown(uri: str) -> str:
 def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     if uri.startswith(("http://", "https://")):
         raise InputError(f"{shown(uri)} can't be opened: the web is no filesystem")
-    if "::" in uri.split("://", 1)[0]:
+    if CHAIN.search(uri):
         raise InputError(f"{shown(uri)} can't be opened: chains of filesystems are not allowed")
     try:
         filesystem, path = fs.FileSystem.from_uri(uri)

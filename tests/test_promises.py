@@ -26,8 +26,12 @@ FLAGS = {
     "predict": {"--model", "--explain", "--out", "--json"},
     "classify": {
         "--out", "--model", "--notes", "--overwrite", "--update", "--profile", "--json", "--quiet",
+        "--path-column", "--no-follow-links",
     },
-    "pack": {"--out", "--overwrite", "--update", "--profile", "--json", "--quiet"},
+    "pack": {
+        "--out", "--overwrite", "--update", "--profile", "--json", "--quiet", "--path-column",
+        "--no-follow-links",
+    },
     "evaluate": {"--out", "--keep", "--json", "--quiet"},
 }  # fmt: skip
 

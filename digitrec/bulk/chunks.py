@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from digitrec.folder import Folder
-from digitrec.scans.inputs import one_names, stream_inputs
+from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions, one_names, stream_inputs
 from digitrec.scans.paths import Found, readable
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import Notes
@@ -63,7 +63,11 @@ def ramp(number: int) -> int:
 
 
 def list_chunks(
-    folder: Folder, given: Sequence[str], done: frozenset[int], size: Size = ramp
+    folder: Folder,
+    given: Sequence[str],
+    done: frozenset[int],
+    size: Size = ramp,
+    options: InputOptions = DEFAULT_OPTIONS,
 ) -> Iterator[int]:
     """Give the numbers of all chunks but those done, in order, listing the inputs where need be.
 
@@ -86,7 +90,7 @@ def list_chunks(
     notes = Notes()
     following = numbers[-1] + 1 if numbers else 0
     seconds, start = 0.0, time.monotonic()
-    for chunk in cut(stream_inputs(given, notes, seen), following, size):
+    for chunk in cut(stream_inputs(given, notes, seen, options), following, size):
         digest += write_chunk(folder, chunk)
         following, inputs = chunk.number + 1, inputs + len(chunk.paths)
         seconds += time.monotonic() - start

@@ -43,13 +43,14 @@ def pack(settings: RunSettings) -> Outcome:
     if sort_inputs(settings.inputs).tables:
         raise InputError("pack takes folders and files of scans, no lists and no shards")
     remotes = open_remotes(settings.inputs)
-    scans = _scans_per_shard(settings.inputs, remotes)
+    scans = _scans_per_shard(settings, remotes)
     return run("pack", {}, lambda folder: Packer(folder, scans, remotes), settings)
 
 
-def _scans_per_shard(inputs: tuple[str, ...], remotes: tuple[Remote, ...]) -> int:
+def _scans_per_shard(settings: RunSettings, remotes: tuple[Remote, ...]) -> int:
     """Find out from some scans how many make a shard."""
-    paths = (path for found in stream_inputs(inputs, Notes()) for path in found.paths)
+    listing = stream_inputs(settings.inputs, Notes(), options=settings.options)
+    paths = (path for found in listing for path in found.paths)
     sizes = [
         len(content)
         for content in contents(list(islice(paths, SAMPLE)), remotes)

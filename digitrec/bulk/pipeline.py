@@ -24,6 +24,7 @@ from digitrec.bulk.chunks import list_chunks
 from digitrec.bulk.tally import Tally
 from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import RunError
+from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions
 
 # So many tasks are handed out at a time: enough that no worker waits for its next, and that a
 # cluster which can grow sees the need to.
@@ -35,8 +36,10 @@ ERROR = re.compile(r"[\w.]+: ")
 class ChunkSource(Datasource):
     """The numbers of a run's chunks, as one Ray Data read task lists them."""
 
-    def __init__(self, work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> None:
-        self._list = functools.partial(_blocks, work, inputs, done)
+    def __init__(
+        self, work: Work, inputs: tuple[str, ...], done: frozenset[int], options: InputOptions
+    ) -> None:
+        self._list = functools.partial(_blocks, work, inputs, done, options)
 
     def get_name(self) -> str:
         """Give the name that Ray shows."""
@@ -52,8 +55,10 @@ class ChunkSource(Datasource):
         return [ReadTask(self._list, unknown)]
 
 
-def _blocks(work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> Iterator[pa.Table]:
-    for number in list_chunks(work.folder, inputs, done, work.size):
+def _blocks(
+    work: Work, inputs: tuple[str, ...], done: frozenset[int], options: InputOptions
+) -> Iterator[pa.Table]:
+    for number in list_chunks(work.folder, inputs, done, work.size, options):
         yield pa.table({"number": [number]})
 
 
@@ -65,7 +70,12 @@ def _warm_up(work: Work) -> None:
     work.warm_up()
 
 
-def on_ray(work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> Iterator[Tally]:
+def on_ray(
+    work: Work,
+    inputs: tuple[str, ...],
+    done: frozenset[int],
+    options: InputOptions = DEFAULT_OPTIONS,
+) -> Iterator[Tally]:
     """Do all chunks that are not done, on all CPUs of Ray's session; give tallies as they come.
 
     Raises:
@@ -80,7 +90,7 @@ def on_ray(work: Work, inputs: tuple[str, ...], done: frozenset[int]) -> Iterato
         for _ in range(cpus):
             warm_up.remote(work)
         tallies = ray.data.read_datasource(
-            ChunkSource(work, inputs, done),
+            ChunkSource(work, inputs, done, options),
             override_num_blocks=1,
             num_cpus=0,  # it waits more than it works, and must not be fused with the others
         ).map_batches(

@@ -26,6 +26,7 @@ SAME = {
     "normalizer_version": "normaliser",
     "notes": "--notes",
     "inputs": "inputs",
+    "input_options": "--path-column, --content-column or --no-follow-links",
     "relative_to": "working folder",
 }
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -38,7 +38,7 @@ from digitrec.files import is_uri
 from digitrec.folder import Folder, open_folder
 from digitrec.interrupt import interrupt_waits
 from digitrec.progress import progress
-from digitrec.scans.inputs import stream_inputs
+from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions, check_some_are_there, stream_inputs
 from digitrec.scans.paths import readable
 from digitrec.scans.walk import Notes
 from digitrec.storage import shown
@@ -60,6 +60,7 @@ class RunSettings:
     inputs: tuple[str, ...]
     out: str  # a folder of this machine, or a URI
     overwrite: bool = False  # replace an earlier run's files
+    options: InputOptions = DEFAULT_OPTIONS
     update: bool = False  # add what the inputs gained since the run was complete
     profile: bool = False  # leave a trace of who did what when
     quiet: bool = False
@@ -101,7 +102,7 @@ def run(
     if earlier and earlier["state"] == record.COMPLETE and not settings.update:
         return Outcome(earlier, worked=False)
     _keep_apart(folder, settings.inputs)
-    few = _are_few(settings.inputs, some_needed=earlier is None)
+    few = _are_few(settings.inputs, settings.options, some_needed=earlier is None)
     try:
         with exclusive(folder, settings.out) as check_lock:
             begun = _begin(folder, header, settings)
@@ -130,6 +131,7 @@ def _header(command: str, identity: Mapping[str, Any], settings: RunSettings) ->
         "command": command,
         "version": __version__,
         **identity,
+        "input_options": asdict(settings.options),
         "inputs": [readable(shown(given) if is_uri(given) else given) for given in settings.inputs],
         "relative_to": None if all(map(os.path.isabs, here)) else readable(os.getcwd()),
     }
@@ -152,7 +154,7 @@ def _work(
 ) -> tuple[Tally, dict[str, Any]]:
     """Do what is not done, and count all; give the tally of all parts and the run's figures."""
     done = work.done()
-    parts = _parts(work, settings.inputs, done, here=few or _little_is_left(work, done))
+    parts = _parts(work, settings, done, here=few or _little_is_left(work, done))
     made, trace = Tally(), Trace()
     for part in _shown(work.name, parts, work.folder, done, settings.quiet):
         check_lock()
@@ -186,22 +188,28 @@ def _keep_apart(folder: Folder, inputs: tuple[str, ...]) -> None:
                 raise InputError(f"the input {readable(given)} lies in --out: choose another --out")
 
 
-def _are_few(inputs: tuple[str, ...], *, some_needed: bool) -> bool:
+def _are_few(inputs: tuple[str, ...], options: InputOptions, *, some_needed: bool) -> bool:
     """Look at the first inputs: are there at most `SMALL`?
 
     Raises:
-        InputError: an input can't be used, or there are no scans though some are needed.
+        InputError: an input can't be used, or there are no scans though some are needed, or none
+            of those that lists name is there.
     """
-    count = 0
-    for found in stream_inputs(inputs, notes := Notes()):
+    count, listed = 0, list[str]()
+    for found in stream_inputs(inputs, notes := Notes(), options=options):
         count += len(found.paths)
+        listed += found.paths if found.row_group is None else ()
         if count > SMALL:
             return False
     for folder, why in notes.unlisted.items():
         raise InputError(f"folder {readable(folder)} can't be listed: {why}")
     if some_needed and not count:
         names = (shown(given) if is_uri(given) else readable(given) for given in inputs)
-        raise InputError(f"no scans in {', '.join(names)}")
+        left_out = ", ".join(f"{name or 'no ending'} {n:,}" for name, n in notes.ignored.items())
+        words = f"; left out: {left_out}" if left_out else ""
+        raise InputError(f"no scans in {', '.join(names)}{words}")
+    if some_needed and len(listed) == count:
+        check_some_are_there(listed, inputs)
     return True
 
 
@@ -216,7 +224,7 @@ def _little_is_left(work: Work, done: frozenset[int]) -> bool:
 
 
 def _parts(
-    work: Work, inputs: tuple[str, ...], done: frozenset[int], *, here: bool
+    work: Work, settings: RunSettings, done: frozenset[int], *, here: bool
 ) -> Iterator[Tally]:
     """Do all chunks that are not done; give the tally of each as it comes.
 
@@ -224,7 +232,8 @@ def _parts(
         RunError: one can't be done, for a reason that lasts, or the user stopped it.
     """
     if here:
-        for number in list_chunks(work.folder, inputs, done, work.size):
+        listing = list_chunks(work.folder, settings.inputs, done, work.size, settings.options)
+        for number in listing:
             yield work(number, here=True)
         return
     # Small inputs need not wait for Ray's import, in which an interrupt may be lost.
@@ -235,7 +244,7 @@ def _parts(
         # Ray Data takes a second to import, in which Ray's start is mostly waiting.
         pipeline = pool.submit(importlib.import_module, "digitrec.bulk.pipeline")
         with ray_session():
-            yield from pipeline.result().on_ray(work, inputs, done)
+            yield from pipeline.result().on_ray(work, settings.inputs, done, settings.options)
 
 
 def _shown(

@@ -93,8 +93,8 @@ def add_run(command: Any) -> None:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="a folder, an image file, a glob, a list (.txt, .csv or .parquet with a column path), "
-        "or a shard that pack wrote; of this machine, or a URI such as s3://bucket/scans",
+        help="a folder, an image file, a glob, a list (.txt, or .csv, .tsv or .parquet with a "
+        "column path), or a shard that pack wrote; of this machine, or a URI such as s3://bucket/scans",
     )
     command.add_argument(
         "--out", required=True, metavar="FOLDER", help="new, empty, or a run to go on with; or URI"
@@ -104,6 +104,16 @@ def add_run(command: Any) -> None:
     )
     command.add_argument(
         "--update", action="store_true", help="add what the inputs gained since --out was complete"
+    )
+    command.add_argument(
+        "--path-column",
+        metavar="NAME",
+        help="of lists: default: path, image, file, filename or file_name, the first there is",
+    )
+    command.add_argument(
+        "--no-follow-links",
+        action="store_true",
+        help="leave out links in folders; default: what they lead to is read",
     )
     command.add_argument(
         "--profile", action="store_true", help="also leave _trace.json, for https://ui.perfetto.dev"
@@ -139,10 +149,14 @@ def answered(options: argparse.Namespace, outcome: "Outcome") -> bool:
 def run_settings(options: argparse.Namespace) -> "RunSettings":
     """Gather what `add_run` added."""
     from digitrec.bulk.run import RunSettings
+    from digitrec.scans.inputs import InputOptions
 
     return RunSettings(
         inputs=tuple(options.inputs),
         out=options.out,
+        options=InputOptions(
+            follow_links=not options.no_follow_links, path_column=options.path_column
+        ),
         overwrite=options.overwrite,
         update=options.update,
         profile=options.profile,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from digitrec.errors import ScanError
 from digitrec.files import is_uri
 from digitrec.scans.decode import MAX_BYTES
+from digitrec.scans.paths import without_path
 
 if TYPE_CHECKING:
     from digitrec.storage import Remote
@@ -59,7 +60,8 @@ def content(path: str, remotes: "Sequence[Remote] | None" = None) -> bytes | Sca
     try:
         return _read_remote(path, remotes) if is_uri(path) else _read_file(path)
     except ScanError as why:
-        return why
+        words = without_path(path) if why.code == "vanished" else None
+        return why if words is None else ScanError("unreadable", words)
 
 
 def _read_file(path: str) -> bytes:

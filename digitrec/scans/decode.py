@@ -32,6 +32,15 @@ ENDINGS = {
     "PPM": (".pgm", ".ppm", ".pbm", ".pnm", ".pfm"),
 }
 FORMATS = tuple(ENDINGS)
+# What people take for scans: how it begins, and where.
+ARCHIVES = (
+    (b"PK\x03\x04", 0, "a zip archive (or .npz)"),
+    (b"ustar", 257, "a tar archive"),
+    (b"\x1f\x8b", 0, "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", 0, "a 7z archive"),
+    (b"Rar!", 0, "a rar archive"),
+    (b"\xfd7zXZ", 0, "an xz archive"),
+)
 
 # EXIF's orientations, and what brings each upright.
 TURNS = {
@@ -174,6 +183,9 @@ def _check_size(width: int, height: int) -> None:
 def _unidentified(content: bytes) -> ScanError:
     if PNG_SIGNATURE.startswith(content[:8]) or content.startswith(PNG_SIGNATURE):
         return ScanError("truncated", "the file ends within its header")
+    for signature, place, name in ARCHIVES:
+        if content.startswith(signature, place):
+            return ScanError("not-an-image", f"{name}: unpack it")
     return ScanError("not-an-image", "none of the formats " + ", ".join(FORMATS))
 
 

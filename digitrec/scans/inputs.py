@@ -17,7 +17,8 @@ from digitrec.errors import InputError
 from digitrec.files import is_uri
 from digitrec.scans.decode import ENDINGS
 from digitrec.scans.own import RUN, record
-from digitrec.scans.paths import Found, readable
+from digitrec.scans.paths import Found, readable, without_path
+from digitrec.scans.rows import ending
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import BATCH, Notes, walk, walk_remote
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from digitrec.storage import Remote
 
 SCAN_ENDINGS = frozenset(ending for endings in ENDINGS.values() for ending in endings)
-TABLES = (".txt", ".csv", ".parquet")
 # What `digitrec pack` writes: its folder stands for them.
 SHARDS = "shard-*.parquet"
 # In a path that has other names too: relative, or with `//`, `/./` or `/../`.
@@ -39,7 +39,6 @@ class InputOptions:
 
     follow_links: bool = True  # go on behind links in folders; without, they are left out
     path_column: str | None = None  # of lists; None: the first of `rows.PATH_COLUMNS`
-    content_column: str | None = None  # of Parquet with image files inside; None: `content`
 
 
 DEFAULT_OPTIONS = InputOptions()
@@ -116,7 +115,7 @@ def _all(inputs: Sequence[str], notes: Notes, options: InputOptions) -> Iterator
 
         remotes = open_remotes(inputs)
         for table in kinds.tables:
-            yield from stream_table(table, remotes)
+            yield from stream_table(table, remotes, options.path_column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def _sort_path(path: str, kinds: Kinds) -> None:
             kinds.tables.extend(os.path.join(path, name) for name in names)
         else:
             kinds.folders.append(path)
-    elif path.endswith(TABLES):
+    elif ending(path):
         kinds.tables.append(path)
     else:
         kinds.files.append(path)
@@ -185,7 +184,7 @@ def _sort_remote(remote: "Remote", path: str, kinds: Kinds) -> None:
 
     info = with_retries(lambda: remote.filesystem.get_file_info(path))
     if info.type == fs.FileType.File:
-        (kinds.tables if path.endswith(TABLES) else kinds.files).append(remote.uri(path))
+        (kinds.tables if ending(path) else kinds.files).append(remote.uri(path))
     elif info.type == fs.FileType.Directory:
         if not _is_packed(path, remote.read):
             kinds.remote_folders.append((remote, path))
@@ -246,6 +245,38 @@ def _is_packed(folder: str, read: Callable[[str], bytes]) -> bool:
 def _local_text(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
+
+
+def check_some_are_there(paths: Sequence[str], inputs: Sequence[str]) -> None:
+    """Check that of the scans which lists name not all are missing, up to the first one there.
+
+    Args:
+        paths: the scans.
+        inputs: what named them.
+
+    Raises:
+        InputError: none is there.
+    """
+    tables = [given for given in inputs if ending(given)]
+    if not tables or not paths or not all(map(_is_missing, paths)):
+        return
+    raise InputError(
+        f"none of the {len(paths):,} paths in {', '.join(map(readable, tables))} is there, such as "
+        f"{readable(paths[0])}: paths in a list are relative to its folder"
+    )
+
+
+def _is_missing(path: str) -> bool:
+    """Tell whether a file of this machine is not there; what can't be known is no missing one."""
+    if is_uri(path) or without_path(path):
+        return False
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def one_names(paths: list[str]) -> list[str]:

@@ -127,7 +127,7 @@ def test_what_is_not_there_is_said_before_anything_is_given(tmp_path: Path) -> N
 
 
 def test_a_parquet_file_without_paths_is_said(tmp_path: Path) -> None:
-    parquet.write_table(pa.table({"file": ["a.png"]}), tmp_path / "a.parquet")
+    parquet.write_table(pa.table({"files": ["a.png"]}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="no column path"):
         list_inputs([str(tmp_path / "a.parquet")])
 

@@ -62,12 +62,13 @@ def test_nor_does_an_input(asked: tuple[int, list[str]], uri: str) -> None:
 
 
 def test_where_an_input_lies_a_list_may_name_files(memory: str) -> None:
-    fsspec.filesystem("memory").pipe(f"{memory}/a::b.png", b"1")
-    fsspec.filesystem("memory").pipe(f"{memory}/list.txt", b"a::b.png\n")
+    fsspec.filesystem("memory").pipe(f"{memory}/a.png", b"1")
+    fsspec.filesystem("memory").pipe(f"{memory}/list.txt", b"a.png\n")
     (path,) = list_inputs([f"{memory}/list.txt"]).paths
     remotes = open_remotes([f"{memory}/list.txt"])
     scheme, rest = path.split("://")
-    assert list(contents([path, f"{scheme.upper()}://{rest}"], remotes)) == [b"1", b"1"]
+    for uri in (path, f"{scheme.upper()}://{rest}"):
+        assert list(contents([uri], remotes)) == [b"1"]
 
 
 def test_a_file_uri_in_a_list_is_read_in_any_case(tmp_path: Path) -> None:
