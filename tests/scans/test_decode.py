@@ -1,6 +1,8 @@
 import io
+import shutil
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
