@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the whole new one, never half of it."""
+"""Locations of files; and writing them so that a reader sees the old or the new, never half."""
 
 import json
 import os
@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from digitrec.errors import InputError
+
+
+def is_uri(location: str) -> bool:
+    """Tell whether a location is a URI, not a path of this machine."""
+    return "://" in location
 
 
 @contextmanager

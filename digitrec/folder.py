@@ -12,8 +12,8 @@ from typing import Any
 from pyarrow import fs
 
 from digitrec.errors import InputError
-from digitrec.files import replacing, sync_folder
-from digitrec.storage import Remote, is_uri, open_uri, shown, with_retries
+from digitrec.files import is_uri, replacing, sync_folder
+from digitrec.storage import Remote, open_uri, shown, with_retries
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pyarrow import ArrowException, fs
 
 from digitrec.errors import InputError
+from digitrec.files import is_uri
 
 T = TypeVar("T")
 
@@ -34,6 +35,15 @@ DENIED = re.compile(
 TRIES = 10
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 2.0
+# What a list may name beside the filesystems of the inputs: stores that hold files. Anything else,
+# such as a proxy or a cache before the web, would let whoever wrote a list make us ask any host.
+LISTED_SCHEMES = frozenset({"file", "s3", "gs", "gcs", "abfs", "abfss", "az", "hdfs"})
+# So many hosts' filesystems are kept open.
+HOSTS = 256
+# Options of a URI, as opposed to a `?` in a pattern or a name.
+OPTIONS = re.compile(r"\?\w+=[^/?]*$")
+# One filesystem within another, as fsspec writes it.
+CHAIN = re.compile(r"^[^/]*::|::[\w+.-]*://")
 # What another try can't mend.
 LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
@@ -48,11 +58,14 @@ class Remote:
 
     filesystem: fs.FileSystem
     prefix: str  # "s3://", "hdfs://host:port"
+    bucket: str = ""  # it is the filesystem of this bucket alone, such as of its region
 
     def holds(self, uri: str) -> bool:
         """Tell whether a URI is of this filesystem."""
         rest = uri.removeprefix(self.prefix)
-        return rest != uri and (self.prefix.endswith("/") or rest.startswith("/"))
+        if rest == uri or (self.bucket and rest.split("/", 1)[0] != self.bucket):
+            return False
+        return self.prefix.endswith("/") or rest.startswith("/")
 
     def uri(self, path: str) -> str:
         """Write a path of the filesystem as a URI."""
@@ -149,11 +162,6 @@ def pause(failures: int) -> None:
     time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311
 
 
-def is_uri(location: str) -> bool:
-    """Tell whether a location is a URI, not a path of this machine."""
-    return "://" in location
-
-
 def remote_of(uri: str, known: Sequence[Remote] = ()) -> tuple[Remote | None, str]:
     """Find the filesystem of a file's URI among those that are open, or open it; and the path.
 
@@ -162,19 +170,38 @@ def remote_of(uri: str, known: Sequence[Remote] = ()) -> tuple[Remote | None, st
     Raises:
         InputError: neither pyarrow nor fsspec can open it.
     """
+    uri = _lower(uri)
     for remote in known:
         if remote.holds(uri):
             return remote, remote.path(uri)
     scheme, rest = uri.split("://", 1)
     if scheme == "file":
-        return None, rest
+        return None, rest.removeprefix("localhost")
     opened = _host(f"{scheme}://{rest.split('/', 1)[0]}")
     if isinstance(opened, InputError):
         raise opened
     return opened, opened.path(uri)
 
 
-@functools.cache
+def check_listed(uri: str, known: Sequence[Remote] = ()) -> None:
+    """Check that a URI which a list names is of a filesystem that may be asked; ask nobody.
+
+    Raises:
+        InputError: it is of none of the inputs' filesystems, and its scheme is none of a store.
+    """
+    uri = _lower(uri)
+    scheme = uri.split("://", 1)[0]
+    if scheme not in LISTED_SCHEMES and not any(remote.holds(uri) for remote in known):
+        raise InputError(f"{scheme}:// is not allowed in a list, unless an input lies there too")
+
+
+def _lower(uri: str) -> str:
+    """Write the scheme in lower case, which means the same."""
+    scheme, rest = uri.split("://", 1)
+    return f"{scheme.lower()}://{rest}"
+
+
+@functools.lru_cache(HOSTS)
 def _host(uri: str) -> Remote | InputError:
     """Open a host's filesystem; one that can't be opened is not asked again for every file."""
     try:
@@ -188,7 +215,7 @@ def _host(uri: str) -> Remote | InputError:
 @contextmanager
 def opened(path: str, remotes: Sequence[Remote]) -> Iterator[Any]:
     """Open a file of this machine or behind a URI for reading."""
-    if "://" not in path:
+    if not is_uri(path):
         with open(path, "rb") as file:
             yield file
         return
@@ -207,21 +234,58 @@ def open_remotes(locations: Sequence[str]) -> tuple[Remote, ...]:
     Raises:
         InputError: one can't be opened, or two differ but have the same prefix.
     """
-    opened: dict[str, Remote] = {}
+    opened: dict[tuple[str, str], Remote] = {}
     for location in filter(is_uri, locations):
-        remote, _ = open_uri(location)
+        remote, path = open_pattern(location)
         if remote is None:
             continue
-        known = opened.setdefault(remote.prefix, remote)
+        bucket = path.split("/")[0] if remote.prefix == "s3://" else ""
+        known = opened.setdefault((remote.prefix, bucket), replace(remote, bucket=bucket))
         if not known.filesystem.equals(remote.filesystem):
             raise InputError(
-                f"{shown(location)} and another input of {remote.prefix} need different accounts, "
-                "regions or options: give them to runs of their own"
+                f"{shown(location)} and another input of {remote.prefix}{bucket} need different "
+                "accounts, regions or options: give them to runs of their own"
             )
-    return tuple(opened.values())
+        if _has_options(location):
+            # They are the user's answer to how to get at what the lists name, in any bucket.
+            opened[remote.prefix, bucket] = remote
+    return _told_apart(opened)
 
 
-@functools.cache
+def _told_apart(opened: dict[tuple[str, str], Remote]) -> tuple[Remote, ...]:
+    """Join buckets' filesystems that are the same; of those that differ each has its bucket."""
+    remotes: list[Remote] = []
+    for prefix, bucket in opened:
+        remote = opened[prefix, bucket]
+        others = [other for (its, _), other in opened.items() if its == prefix]
+        if not all(other.filesystem.equals(remote.filesystem) for other in others):
+            remotes.append(replace(remote, bucket=bucket))
+        elif remote not in remotes:
+            remotes.append(remote)
+    return tuple(remotes)
+
+
+def _has_options(uri: str) -> bool:
+    return bool(OPTIONS.search(uri)) or "@" in uri.split("://", 1)[1].split("/")[0]
+
+
+def open_pattern(uri: str) -> tuple[Remote | None, str]:
+    """Open the filesystem behind a URI that may be a glob; give it and the pattern in it.
+
+    Raises:
+        InputError: neither pyarrow nor fsspec can open it.
+    """
+    options = OPTIONS.search(uri)
+    base, query = (uri[: options.start()], options[0]) if options else (uri, "")
+    magic = re.search("[*?[]", base)
+    if magic is None:
+        return open_uri(uri)
+    fixed = base[: base.rindex("/", 0, magic.start())]
+    remote, path = open_uri(f"{fixed}{query}" if "://" in fixed else f"{fixed}/{query}")
+    return remote, f"{path}{base[len(fixed) :]}"
+
+
+@functools.lru_cache(HOSTS)
 def open_uri(uri: str) -> tuple[Remote | None, str]:
     """Open the filesystem behind a URI; give it and the path in it.
 
@@ -230,13 +294,13 @@ def open_uri(uri: str) -> tuple[Remote | None, str]:
     Raises:
         InputError: neither pyarrow nor fsspec can open it.
     """
-    filesystem, path = _filesystem(uri)
+    filesystem, path = _filesystem(_lower(uri))
     if isinstance(filesystem, fs.LocalFileSystem):
         return None, path
-    public, path = shown(uri).rstrip("/"), path.rstrip("/")
+    public, path = shown(_lower(uri)).rstrip("/"), path.rstrip("/")
     prefix = public.removesuffix(path)
     if not path or prefix == public:  # the filesystem's root
-        prefix = uri.split("://")[0] + "://"
+        prefix = uri.split("://")[0].lower() + "://"
     return Remote(filesystem, prefix), path
 
 
@@ -251,12 +315,16 @@ def shown(uri: str) -> str:
 def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     if uri.startswith(("http://", "https://")):
         raise InputError(f"{shown(uri)} can't be opened: the web is no filesystem")
+    if CHAIN.search(uri):
+        raise InputError(f"{shown(uri)} can't be opened: chains of filesystems are not allowed")
     try:
         filesystem, path = fs.FileSystem.from_uri(uri)
         return filesystem, str(path)
     except (ArrowException, ValueError, OSError) as why:
         if "Unrecognized filesystem type" not in str(why):
             raise InputError(f"{shown(uri)} can't be opened: {_words(why, uri)}") from None
+    if "::" in uri:
+        raise InputError(f"{shown(uri)} can't be opened: chains of filesystems are not allowed")
     try:
         import fsspec
 

@@ -26,11 +26,12 @@ FLAGS = {
     "predict": {"--model", "--explain", "--out", "--json"},
     "classify": {
         "--out", "--model", "--notes", "--overwrite", "--update", "--retry-errors",
-        "--allow-missing", "--profile", "--json", "--quiet",
+        "--allow-missing", "--profile", "--json", "--quiet", "--path-column",
+        "--no-follow-links",
     },
     "pack": {
         "--out", "--overwrite", "--update", "--retry-errors", "--allow-missing", "--profile",
-        "--json", "--quiet",
+        "--json", "--quiet", "--path-column", "--no-follow-links",
     },
     "verify": {"--inputs", "--json", "--quiet"},
     "evaluate": {"--out", "--keep", "--json", "--quiet"},

@@ -11,12 +11,12 @@ from pyarrow import fs
 
 from digitrec import storage
 from digitrec.errors import InputError
+from digitrec.files import is_uri
 from digitrec.folder import Folder, open_folder
 from digitrec.storage import (
     TRIES,
     FileTooLargeError,
     Remote,
-    is_uri,
     open_remotes,
     open_uri,
     remote_of,

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from digitrec.bulk.chunks import Chunk
 from digitrec.bulk.parts import UNREADABLE, Identity, read_file
 from digitrec.bulk.tally import Tally, code
+from digitrec.files import is_uri
 from digitrec.folder import Folder
 from digitrec.scans.contents import IN_FLIGHT
 from digitrec.scans.paths import Found
 from digitrec.scans.stamps import UNKNOWN, current_stamp
-from digitrec.storage import Remote, is_uri
+from digitrec.storage import Remote
 
 # What may be otherwise the next time, though the file stays as it is.
 PASSING = ("vanished", "unreadable")

@@ -22,7 +22,7 @@ from digitrec.bulk.chunks import (
     write_end,
 )
 from digitrec.folder import Folder
-from digitrec.scans.inputs import keys, stream_inputs
+from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions, keys, stream_inputs
 from digitrec.scans.paths import Found, readable
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import Notes
@@ -35,6 +35,7 @@ class Listing:
     """What is to be listed, and which chunks it gives."""
 
     inputs: tuple[str, ...]
+    options: InputOptions = DEFAULT_OPTIONS
     done: frozenset[int] = frozenset()  # chunks whose parts are there
     again: bool = False  # give these too, after all others
     update: bool = False  # look for what is new in the inputs, and what is gone
@@ -85,7 +86,7 @@ def _list(folder: Folder, listing: Listing, numbers: list[int]) -> Iterator[int]
         count.add(len(chunk), digest_of(content))
         if number not in listing.done:
             yield number
-    found = stream_inputs(listing.inputs, count.notes, seen)
+    found = stream_inputs(listing.inputs, count.notes, seen, listing.options)
     yield from _kept(folder, found, numbers, listing.size, count)
     _finish(folder, count)
 
@@ -100,7 +101,7 @@ def _list_again(folder: Folder, listing: Listing, numbers: list[int]) -> Iterato
             yield number
     found = (
         piece
-        for found in stream_inputs(listing.inputs, count.notes, now)
+        for found in stream_inputs(listing.inputs, count.notes, now, listing.options)
         for piece in found.only(before.fresh(keys(found)))
     )
     yield from _kept(folder, found, numbers, listing.size, count)

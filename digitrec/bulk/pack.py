@@ -47,7 +47,7 @@ def pack(settings: RunSettings) -> Outcome:
     if sort_inputs(settings.inputs).tables:
         raise InputError("pack takes folders and files of scans, no lists and no shards")
     remotes = open_remotes(settings.inputs)
-    scans = _scans_per_shard(settings.inputs, remotes)
+    scans = _scans_per_shard(settings, remotes)
 
     def make_packer(folder: Folder, run_id: str) -> Packer:
         return Packer(
@@ -62,9 +62,10 @@ def pack(settings: RunSettings) -> Outcome:
     return run("pack", {}, make_packer, settings)
 
 
-def _scans_per_shard(inputs: tuple[str, ...], remotes: tuple[Remote, ...]) -> int:
+def _scans_per_shard(settings: RunSettings, remotes: tuple[Remote, ...]) -> int:
     """Find out from some scans how many make a shard."""
-    paths = (path for found in stream_inputs(inputs, Notes()) for path in found.paths)
+    listing = stream_inputs(settings.inputs, Notes(), options=settings.options)
+    paths = (path for found in listing for path in found.paths)
     sizes = [
         len(content)
         for content in contents(list(islice(paths, SAMPLE)), remotes)

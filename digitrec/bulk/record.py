@@ -39,6 +39,7 @@ SAME = {
     "policy_id": "policy",
     "notes": "--notes",
     "inputs": "inputs",
+    "input_options": "--path-column, --content-column or --no-follow-links",
     "relative_to": "working folder",
 }
 

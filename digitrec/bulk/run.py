@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -24,12 +24,13 @@ from digitrec.bulk.tally import Tally, counts, limit, speed
 from digitrec.bulk.trace import Trace
 from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import InputError, RunError
+from digitrec.files import is_uri
 from digitrec.folder import Folder, open_folder
 from digitrec.progress import progress
-from digitrec.scans.inputs import stream_inputs
+from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions, check_some_are_there, stream_inputs
 from digitrec.scans.paths import readable
 from digitrec.scans.walk import Notes
-from digitrec.storage import is_uri, shown
+from digitrec.storage import shown
 from digitrec.version import __version__
 
 # Inputs of at most so many scans are worked on in this process: Ray would take longer to start.
@@ -49,6 +50,7 @@ class RunSettings:
     inputs: tuple[str, ...]
     out: str  # a folder of this machine, or a URI
     overwrite: bool = False  # replace an earlier run's files
+    options: InputOptions = DEFAULT_OPTIONS
     update: bool = False  # look again at the inputs of a complete run: what is new, changed, gone?
     retry_errors: bool = False  # read again what could not be read
     allow_missing: bool = False  # go on where most of a chunk can't be found or opened
@@ -93,7 +95,8 @@ def run(
     if earlier and earlier["state"] == record.COMPLETE and not looks_again:
         return Outcome(earlier, worked=False)
     _keep_apart(folder, settings.inputs)
-    few = _are_few(settings.inputs, some_needed=earlier is None or settings.update)
+    some_needed = earlier is None or settings.update
+    few = _are_few(settings.inputs, settings.options, some_needed=some_needed)
     try:
         with exclusive(folder, settings.out) as check_lock:
             begun = _begin(folder, header, settings)
@@ -126,6 +129,7 @@ def _header(command: str, identity: Mapping[str, Any], settings: RunSettings) ->
         "command": command,
         "version": __version__,
         **identity,
+        "input_options": asdict(settings.options),
         "inputs": [readable(shown(given) if is_uri(given) else given) for given in settings.inputs],
         "relative_to": None if all(map(os.path.isabs, here)) else readable(os.getcwd()),
     }
@@ -150,6 +154,7 @@ def _work(
     done = work.done()
     listing = Listing(
         inputs=_absolute(settings.inputs),
+        options=settings.options,
         done=done,
         again=settings.update or settings.retry_errors,
         update=settings.update,
@@ -217,22 +222,28 @@ def _keep_apart(folder: Folder, inputs: tuple[str, ...]) -> None:
                 raise InputError(f"the input {readable(given)} lies in --out: choose another --out")
 
 
-def _are_few(inputs: tuple[str, ...], *, some_needed: bool) -> bool:
+def _are_few(inputs: tuple[str, ...], options: InputOptions, *, some_needed: bool) -> bool:
     """Look at the first inputs: are there at most `SMALL`?
 
     Raises:
-        InputError: an input can't be used, or there are no scans though some are needed.
+        InputError: an input can't be used, or there are no scans though some are needed, or none
+            of those that lists name is there.
     """
-    count = 0
-    for found in stream_inputs(inputs, notes := Notes()):
+    count, listed = 0, list[str]()
+    for found in stream_inputs(inputs, notes := Notes(), options=options):
         count += len(found)
+        listed += found.paths if found.shard is None else ()
         if count > SMALL:
             return False
     for folder, why in notes.unlisted.items():
         raise InputError(f"folder {readable(folder)} can't be listed: {why}")
     if some_needed and not count:
         names = (shown(given) if is_uri(given) else readable(given) for given in inputs)
-        raise InputError(f"no scans in {', '.join(names)}")
+        left_out = ", ".join(f"{name or 'no ending'} {n:,}" for name, n in notes.ignored.items())
+        words = f"; left out: {left_out}" if left_out else ""
+        raise InputError(f"no scans in {', '.join(names)}{words}")
+    if some_needed and len(listed) == count:
+        check_some_are_there(listed, inputs)
     return True
 
 

@@ -13,7 +13,7 @@ from digitrec.bulk.parts import Identity, check_part, numbers_of
 from digitrec.bulk.tally import Tally
 from digitrec.errors import InputError
 from digitrec.folder import Folder, open_folder
-from digitrec.scans.inputs import keys, stream_inputs
+from digitrec.scans.inputs import InputOptions, keys, stream_inputs
 from digitrec.scans.paths import readable
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import Notes
@@ -85,8 +85,9 @@ def verify(
         return verified
     _verify_parts(result, run, verified, advance)
     if look and not verified.problems:
+        options = InputOptions(**run["input_options"])
         with contextlib.chdir(run["relative_to"] or "."):
-            verified.inputs = _look(result, tuple(run["inputs"]))
+            verified.inputs = _look(result, tuple(run["inputs"]), options)
     return verified
 
 
@@ -116,10 +117,10 @@ def _verify_parts(
     verified.problems += problems
 
 
-def _look(result: Result, inputs: tuple[str, ...]) -> dict[str, int]:
+def _look(result: Result, inputs: tuple[str, ...], options: InputOptions) -> dict[str, int]:
     """Count what is new, changed or gone since the inputs were read."""
     remotes, now, notes = open_remotes(inputs), Seen(), Notes()
-    for _ in stream_inputs(inputs, notes, now):
+    for _ in stream_inputs(inputs, notes, now, options):
         pass
     for folder, why in notes.unlisted.items():
         raise InputError(f"folder {readable(folder)} can't be listed: {why}")

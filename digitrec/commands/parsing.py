@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from digitrec.errors import InputError
+from digitrec.files import is_uri
 from digitrec.model.shipped import DEFAULT
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def add_run(command: Any) -> None:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="a folder, an image file, a glob, a list (.txt, .csv or .parquet with a column path), "
-        "or a shard that pack wrote; of this machine, or a URI such as s3://bucket/scans",
+        help="a folder, an image file, a glob, a list (.txt, or .csv, .tsv or .parquet with a "
+        "column path), or a shard that pack wrote; of this machine, or a URI such as s3://bucket/scans",
     )
     command.add_argument(
         "--out", required=True, metavar="FOLDER", help="new, empty, or a run to go on with; or URI"
@@ -118,16 +119,28 @@ def add_run(command: Any) -> None:
         help="go on, with a row for each, where most of the inputs can't be found or opened",
     )
     command.add_argument(
+        "--path-column",
+        metavar="NAME",
+        help="of lists: default: path, image, file, filename or file_name, the first there is",
+    )
+    command.add_argument(
+        "--no-follow-links",
+        action="store_true",
+        help="leave out links in folders; default: what they lead to is read",
+    )
+    command.add_argument(
         "--profile", action="store_true", help="also leave _trace.json, for https://ui.perfetto.dev"
     )
 
 
 def shown_out(options: argparse.Namespace) -> str:
     """Give `--out` as it may be shown: of a URI without secrets."""
-    from digitrec.storage import is_uri, shown
-
     out: str = options.out
-    return shown(out) if is_uri(out) else out
+    if not is_uri(out):
+        return out
+    from digitrec.storage import shown
+
+    return shown(out)
 
 
 def shown_calibration(card: "Card") -> str:
@@ -153,10 +166,14 @@ def answered(options: argparse.Namespace, outcome: "Outcome") -> bool:
 def run_settings(options: argparse.Namespace) -> "RunSettings":
     """Gather what `add_run` added."""
     from digitrec.bulk.run import RunSettings
+    from digitrec.scans.inputs import InputOptions
 
     return RunSettings(
         inputs=tuple(options.inputs),
         out=options.out,
+        options=InputOptions(
+            follow_links=not options.no_follow_links, path_column=options.path_column
+        ),
         overwrite=options.overwrite,
         update=options.update,
         retry_errors=options.retry_errors,

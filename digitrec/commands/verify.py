@@ -6,6 +6,7 @@ from typing import Any
 
 from digitrec.commands.parsing import add_command, add_quiet
 from digitrec.errors import RunError
+from digitrec.files import is_uri
 
 SHOWN = 10  # problems
 
@@ -33,7 +34,7 @@ def add(commands: Any) -> None:
 def _verify(options: argparse.Namespace) -> None:
     from digitrec.bulk.verify import verify
     from digitrec.progress import progress
-    from digitrec.storage import is_uri, shown
+    from digitrec.storage import shown
 
     name = shown(options.result) if is_uri(options.result) else options.result
     with progress("verify", None, quiet=options.quiet, unit="rows") as advance:

@@ -8,7 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from digitrec.errors import ScanError
+from digitrec.files import is_uri
 from digitrec.scans.decode import MAX_BYTES
+from digitrec.scans.paths import without_path
 from digitrec.scans.stamps import UNKNOWN, stamp_of, stamp_of_words
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ Stamped = tuple[bytes | ScanError, int]
 
 def contents(
     paths: Sequence[str],
-    remotes: "Sequence[Remote]" = (),
+    remotes: "Sequence[Remote] | None" = None,
     stamps: list[int] | None = None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Iterator[bytes | ScanError]:
@@ -36,12 +38,13 @@ def contents(
 
     Args:
         paths: of this machine, or URIs.
-        remotes: filesystems that are open already.
+        remotes: the inputs' filesystems, which are open already: what lies elsewhere was named by
+            a list, and not every host is asked for it. None: the user named every path.
         stamps: gets each file's stamp before its content is given.
         on_wait: called before each wait for a store.
     """
     stamps = [] if stamps is None else stamps
-    if any("://" in path for path in paths):
+    if any(map(is_uri, paths)):
         pieces = _ahead(paths, remotes, on_wait)
     else:
         pieces = map(read_stamped, paths)
@@ -51,7 +54,7 @@ def contents(
 
 
 def _ahead(
-    paths: Sequence[str], remotes: "Sequence[Remote]", on_wait: Callable[[], None]
+    paths: Sequence[str], remotes: "Sequence[Remote] | None", on_wait: Callable[[], None]
 ) -> Iterator[Stamped]:
     flying: deque[Future[Stamped]] = deque()
     came = size = 0
@@ -76,17 +79,18 @@ def _size(content: bytes | ScanError) -> int:
     return 0 if isinstance(content, ScanError) else len(content)
 
 
-def content(path: str, remotes: "Sequence[Remote]" = ()) -> bytes | ScanError:
-    """Read one file whole; give the reason where it can't be, or is too large to be a scan."""
+def content(path: str, remotes: "Sequence[Remote] | None" = None) -> bytes | ScanError:
+    """Read one file whole; give the reason where it can't be; see `contents`."""
     return read_stamped(path, remotes)[0]
 
 
-def read_stamped(path: str, remotes: "Sequence[Remote]" = ()) -> Stamped:
+def read_stamped(path: str, remotes: "Sequence[Remote] | None" = None) -> Stamped:
     """Read one file as `content` does; give its stamp too."""
     try:
-        return _read_remote(path, remotes) if "://" in path else _read_file(path)
+        return _read_remote(path, remotes) if is_uri(path) else _read_file(path)
     except ScanError as why:
-        return why, UNKNOWN
+        words = without_path(path) if why.code == "vanished" else None
+        return why if words is None else ScanError("unreadable", words), UNKNOWN
 
 
 def _read_file(path: str) -> Stamped:
@@ -125,17 +129,19 @@ def _read_all(handle: int, size: int) -> bytes:
     return content
 
 
-def _read_remote(uri: str, remotes: "Sequence[Remote]") -> Stamped:
+def _read_remote(uri: str, remotes: "Sequence[Remote] | None") -> Stamped:
     """Read a file behind a URI, with bounded retries.
 
     Raises:
         ScanError: `vanished` or `unreadable`.
     """
     # Imported where it is needed: pyarrow would double the time that `predict` takes to start.
-    from digitrec.storage import FileTooLargeError, remote_of
+    from digitrec.storage import FileTooLargeError, check_listed, remote_of
 
     try:
-        remote, path = remote_of(uri, remotes)
+        if remotes is not None:
+            check_listed(uri, remotes)
+        remote, path = remote_of(uri, remotes or ())
         if remote is None:
             return _read_file(path)
         content, version = remote.read_version(path, limit=MAX_BYTES)

@@ -20,7 +20,27 @@ from digitrec.errors import ScanError
 # A photograph of 64 megapixels passes; what is larger is no scan of one digit.
 MAX_PIXELS = 2**26
 MAX_BYTES = 2**26
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
+# What is read, and how such files are called.
+ENDINGS = {
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "PPM": (".pgm", ".ppm", ".pbm", ".pnm", ".pfm"),
+}
+FORMATS = tuple(ENDINGS)
+# What people take for scans: how it begins, and where.
+ARCHIVES = (
+    (b"PK\x03\x04", 0, "a zip archive (or .npz)"),
+    (b"ustar", 257, "a tar archive"),
+    (b"\x1f\x8b", 0, "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", 0, "a 7z archive"),
+    (b"Rar!", 0, "a rar archive"),
+    (b"\xfd7zXZ", 0, "an xz archive"),
+)
 
 # EXIF's orientations, and what brings each upright.
 TURNS = {
@@ -163,6 +183,9 @@ def _check_size(width: int, height: int) -> None:
 def _unidentified(content: bytes) -> ScanError:
     if PNG_SIGNATURE.startswith(content[:8]) or content.startswith(PNG_SIGNATURE):
         return ScanError("truncated", "the file ends within its header")
+    for signature, place, name in ARCHIVES:
+        if content.startswith(signature, place):
+            return ScanError("not-an-image", f"{name}: unpack it")
     return ScanError("not-an-image", "none of the formats " + ", ".join(FORMATS))
 
 

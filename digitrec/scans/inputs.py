@@ -6,7 +6,6 @@ either so that it can be printed and stored, whatever bytes are in it.
 
 import fnmatch
 import glob
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -14,15 +13,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from digitrec.errors import InputError
-from digitrec.scans.paths import Found, readable
+from digitrec.files import is_uri
+from digitrec.scans.decode import ENDINGS
+from digitrec.scans.own import RUN, record
+from digitrec.scans.paths import Found, readable, without_path
+from digitrec.scans.rows import ending
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import BATCH, Notes, walk, walk_remote
 
 if TYPE_CHECKING:
     from digitrec.storage import Remote
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm")
-TABLES = (".txt", ".csv", ".parquet")
+SCAN_ENDINGS = frozenset(ending for endings in ENDINGS.values() for ending in endings)
 # What `digitrec pack` writes: its folder stands for them.
 SHARDS = "shard-*.parquet"
 # In a path that has other names too: relative, or with `//`, `/./` or `/../`.
@@ -30,9 +32,20 @@ ODD = re.compile(r"/\.{0,2}/|/\.{1,2}$|^[^/]")
 ODD_PARTS = ("//", "/./", "/../", "/.\n", "/..\n")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputOptions:
+    """How inputs are taken."""
+
+    follow_links: bool = True  # go on behind links in folders; without, they are left out
+    path_column: str | None = None  # of lists; None: the first of `rows.PATH_COLUMNS`
+
+
+DEFAULT_OPTIONS = InputOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All scans of the inputs: sorted paths, each once, and what was left out, by extension."""
+    """All scans of the inputs: sorted paths, each once, and what was left out; see `Notes`."""
 
     paths: list[str]
     ignored: dict[str, int]
@@ -51,11 +64,17 @@ def list_inputs(inputs: Sequence[str]) -> Listing:
     return Listing(sorted(paths), dict(sorted(notes.ignored.items())))
 
 
-def stream_inputs(inputs: Sequence[str], notes: Notes, seen: Seen | None = None) -> Iterator[Found]:
+def stream_inputs(
+    inputs: Sequence[str],
+    notes: Notes,
+    seen: Seen | None = None,
+    options: InputOptions = DEFAULT_OPTIONS,
+) -> Iterator[Found]:
     """Give the scans of the inputs as they are found, each unit once, in no order.
 
     An input is a folder, taken recursively, of which files with an image's ending (in any case)
-    are scans unless they or a folder above begin with `.` or `_`; a glob; a list (`.txt` with a
+    are scans unless they or a folder above begin with `.`, or are what digitrec itself wrote; a
+    glob; a list (`.txt` with a
     path a line, `.csv` or `.parquet` with a column `path`, relative to the list's folder); a
     shard that `digitrec pack` wrote; or a file, which is a scan whatever its name.
 
@@ -63,20 +82,23 @@ def stream_inputs(inputs: Sequence[str], notes: Notes, seen: Seen | None = None)
         inputs: paths of this machine, or URIs.
         notes: filled while the scans are taken.
         seen: units that came before, by their `keys`, which are left out; filled too.
+        options: how the inputs are taken.
 
     Raises:
         InputError: an input is not there or can't be used.
     """
     seen = Seen() if seen is None else seen
-    for found in _all(inputs, notes):
+    for found in _all(inputs, notes, options):
         yield from found.only(seen.fresh(keys(found)))
 
 
-def _all(inputs: Sequence[str], notes: Notes) -> Iterator[Found]:
+def _all(inputs: Sequence[str], notes: Notes, options: InputOptions) -> Iterator[Found]:
     kinds = sort_inputs(inputs)
-    yield from map(Found, walk(kinds.folders, is_scan_name, notes))
-    for uri in kinds.remote_folders:
-        yield from _walk_uri(uri, notes)
+    follow = options.follow_links
+    yield from map(Found, walk(kinds.folders, is_scan_name, notes, follow_links=follow))
+    for remote, folder in kinds.remote_folders:
+        for batch in walk_remote(remote, folder, is_scan_name, notes):
+            yield Found([remote.uri(path) for path in batch])
     for start in range(0, len(kinds.files), BATCH):
         yield Found(kinds.files[start : start + BATCH])
     if kinds.tables:
@@ -85,7 +107,7 @@ def _all(inputs: Sequence[str], notes: Notes) -> Iterator[Found]:
 
         remotes = open_remotes(inputs)
         for table in kinds.tables:
-            yield from stream_table(table, remotes)
+            yield from stream_table(table, remotes, options.path_column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +115,7 @@ class Kinds:
     """Inputs by kind; globs are expanded."""
 
     folders: list[str] = field(default_factory=list)
-    remote_folders: list[str] = field(default_factory=list)
+    remote_folders: list[tuple["Remote", str]] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)  # lists and shards
     files: list[str] = field(default_factory=list)
 
@@ -106,62 +128,71 @@ def sort_inputs(inputs: Sequence[str]) -> Kinds:
     """
     kinds = Kinds()
     for given in inputs:
-        if "://" in given:
+        if is_uri(given):
             _sort_uri(given, kinds)
-        elif os.path.lexists(given):
-            _sort_path(given, kinds)
         else:
-            matches = sorted(glob.iglob(given, recursive=True)) if glob.has_magic(given) else []
-            if not matches:
-                raise InputError(f"no file or folder {readable(given)}")
-            for path in matches:
-                _sort_path(path, kinds)
+            _sort_local(given, kinds)
     return kinds
+
+
+def _sort_local(given: str, kinds: Kinds) -> None:
+    if os.path.lexists(given):
+        _sort_path(given, kinds)
+        return
+    matches = sorted(glob.iglob(given, recursive=True)) if glob.has_magic(given) else []
+    if not matches:
+        raise InputError(f"no file or folder {readable(given)}")
+    for path in matches:
+        _sort_path(path, kinds)
 
 
 def _sort_path(path: str, kinds: Kinds) -> None:
     if os.path.isdir(path):
-        if _is_packed(os.path.join(path, "_run.json"), _local_text):
+        if _is_packed(path, _local_text):
             names = sorted(name for name in os.listdir(path) if fnmatch.fnmatch(name, SHARDS))
             kinds.tables.extend(os.path.join(path, name) for name in names)
         else:
             kinds.folders.append(path)
-    elif path.endswith(TABLES):
+    elif ending(path):
         kinds.tables.append(path)
     else:
         kinds.files.append(path)
 
 
 def _sort_uri(uri: str, kinds: Kinds) -> None:
+    from digitrec.storage import open_pattern
+
+    remote, path = open_pattern(uri)
+    if remote is None:
+        _sort_local(path, kinds)
+        return
+    _sort_remote(remote, path, kinds)
+
+
+def _sort_remote(remote: "Remote", path: str, kinds: Kinds) -> None:
     from pyarrow import fs
 
-    from digitrec.storage import open_uri, with_retries
+    from digitrec.storage import with_retries
 
-    remote, path = open_uri(uri)
-    if remote is None:
-        if not os.path.lexists(path):
-            raise InputError(f"no file or folder {readable(path)}")
-        _sort_path(path, kinds)
-        return
     info = with_retries(lambda: remote.filesystem.get_file_info(path))
     if info.type == fs.FileType.File:
-        (kinds.tables if path.endswith(TABLES) else kinds.files).append(remote.uri(path))
+        (kinds.tables if ending(path) else kinds.files).append(remote.uri(path))
     elif info.type == fs.FileType.Directory:
-        if not _is_packed(f"{path}/_run.json", remote.read):
-            kinds.remote_folders.append(uri)
+        if not _is_packed(path, remote.read):
+            kinds.remote_folders.append((remote, path))
             return
         infos = with_retries(lambda: remote.filesystem.get_file_info(fs.FileSelector(path)))
         shards = [i.path for i in infos if fnmatch.fnmatch(i.base_name, SHARDS)]
         kinds.tables.extend(map(remote.uri, sorted(shards)))
     elif matches := _remote_matches(remote, path):
         for match in matches:
-            _sort_uri(match, kinds)
+            _sort_remote(remote, match, kinds)
     else:
         raise InputError(f"no file or folder {remote.uri(path)}")
 
 
 def _remote_matches(remote: "Remote", pattern: str) -> list[str]:
-    """Expand a glob behind a URI: `*` and `?` within a name, `**` over several."""
+    """Expand a glob behind a URI: `*`, `?` and `[…]` within a name, `**` over several."""
     from pyarrow import fs
 
     from digitrec.storage import with_retries
@@ -173,25 +204,33 @@ def _remote_matches(remote: "Remote", pattern: str) -> list[str]:
     deep = magic[0] < len(parts) - 1
     selector = fs.FileSelector("/".join(parts[: magic[0]]), allow_not_found=True, recursive=deep)
     infos = with_retries(lambda: remote.filesystem.get_file_info(selector))
-    translated = re.escape(pattern).replace(r"\*\*/", "(.*/)?").replace(r"\*\*", ".*")
-    wanted = re.compile(translated.replace(r"\*", "[^/]*").replace(r"\?", "[^/]"))
-    return sorted(remote.uri(info.path) for info in infos if wanted.fullmatch(info.path))
+    return sorted(info.path for info in infos if _fits(info.path.split("/"), parts))
 
 
-def _is_packed(record: str, read: Callable[[str], bytes]) -> bool:
+def _fits(names: list[str], patterns: list[str]) -> bool:
+    """Tell whether a path fits a pattern, both as the names in them."""
+    if not patterns:
+        return not names
+    if patterns[0] == "**":
+        return any(_fits(names[k:], patterns[1:]) for k in range(len(names) + 1))
+    return (
+        bool(names)
+        and fnmatch.fnmatchcase(names[0], patterns[0])
+        and _fits(names[1:], patterns[1:])
+    )
+
+
+def _is_packed(folder: str, read: Callable[[str], bytes]) -> bool:
     """Tell from a folder's `_run.json`, if there is one, whether `pack` filled it.
 
     Raises:
         InputError: it did not finish.
     """
-    try:
-        run = json.loads(read(record))
-    except (OSError, ValueError):
+    run = record(f"{folder}/{RUN}", read)
+    if run is None or run["command"] != "pack":
         return False
-    if run.get("command") != "pack":
-        return False
-    if run.get("state") != "complete":
-        raise InputError(f"{readable(os.path.dirname(record))} is not packed to the end: go on")
+    if run["state"] != "complete":
+        raise InputError(f"{readable(folder)} is not packed to the end: go on")
     return True
 
 
@@ -200,13 +239,36 @@ def _local_text(path: str) -> bytes:
         return file.read()
 
 
-def _walk_uri(uri: str, notes: Notes) -> Iterator[Found]:
-    from digitrec.storage import open_uri
+def check_some_are_there(paths: Sequence[str], inputs: Sequence[str]) -> None:
+    """Check that of the scans which lists name not all are missing, up to the first one there.
 
-    remote, folder = open_uri(uri)
-    assert remote is not None  # sort_inputs opened it
-    for batch in walk_remote(remote, folder, is_scan_name, notes):
-        yield Found([remote.uri(path) for path in batch])
+    Args:
+        paths: the scans.
+        inputs: what named them.
+
+    Raises:
+        InputError: none is there.
+    """
+    tables = [given for given in inputs if ending(given)]
+    if not tables or not paths or not all(map(_is_missing, paths)):
+        return
+    raise InputError(
+        f"none of the {len(paths):,} paths in {', '.join(map(readable, tables))} is there, such as "
+        f"{readable(paths[0])}: paths in a list are relative to its folder"
+    )
+
+
+def _is_missing(path: str) -> bool:
+    """Tell whether a file of this machine is not there; what can't be known is no missing one."""
+    if is_uri(path) or without_path(path):
+        return False
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def keys(found: Found) -> list[str]:
@@ -225,14 +287,18 @@ def one_names(paths: list[str]) -> list[str]:
     """Give the one name of each path that several inputs may name in their ways."""
     # Most batches are of absolute paths without anything odd; that is seen at once.
     text = "\n" + "\n".join(paths) + "\n"
-    if text.count("\n/") == len(paths) and not any(odd in text for odd in ODD_PARTS):
+    if text.count("\n/") == text.count("\n") - 1 == len(paths) and not any(
+        odd in text for odd in ODD_PARTS
+    ):
         return paths
     return list(map(_one_name, paths))
 
 
 def _one_name(path: str) -> str:
     path = path.removeprefix("file://")
-    if "://" in path or ODD.search(path) is None:
+    if is_uri(path) or ODD.search(path) is None:
+        return path
+    if "\0" in path:  # no file has such a name
         return path
     if ".." in path.split("/"):  # what is above a link is not what stands before it
         return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
@@ -241,4 +307,4 @@ def _one_name(path: str) -> str:
 
 def is_scan_name(name: str) -> bool:
     """Tell whether a file of this name in a folder is a scan."""
-    return name.lower().endswith(ENDINGS)
+    return name[name.rfind(".") :].lower() in SCAN_ENDINGS

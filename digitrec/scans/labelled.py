@@ -1,24 +1,51 @@
 """Labelled scans: class folders, tables, MNIST and what is made of it, as one kind of set."""
 
 import hashlib
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import csv, parquet
+from pyarrow import fs, parquet
 
 from digitrec.errors import InputError
-from digitrec.files import check_is_free
+from digitrec.files import check_is_free, is_uri
 from digitrec.scans import mnist
 from digitrec.scans.corruptions import CORRUPTIONS, CorruptedImages, Corruption
 from digitrec.scans.inputs import list_inputs
+from digitrec.scans.paths import readable
+from digitrec.scans.rows import (
+    CSV,
+    LABEL_COLUMNS,
+    PARQUET,
+    PATH_COLUMNS,
+    TSV,
+    csv_columns,
+    ending,
+    parquet_columns,
+    resolved,
+)
+from digitrec.storage import (
+    Remote,
+    check_listed,
+    open_remotes,
+    open_uri,
+    opened,
+    shown,
+    with_retries,
+)
 
 CALIBRATION_IMAGES, VALIDATION_IMAGES = 10_000, 5_000
 DIGITS = tuple(str(digit) for digit in range(10))
+# What says a digit: 3, 03 or 3.0; as a folder's name also digit_3.
+LABEL = re.compile(r"0?(\d)(?:\.0*)?")
+CLASS_FOLDER = re.compile(r"(?:digit[-_ ]?)?0?(\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +66,8 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
     Args:
         source: `mnist:test`, `mnist:train`, `mnist:calibration`, `mnist:validation`, MNIST's test
             set under one of `CORRUPTIONS` (`mnist:inverted`), `sklearn:digits`, a folder of class
-            folders (`0/` … `9/`), or a CSV or Parquet file with the columns `path` (relative to
-            that file) and `label`.
+            folders (`0/` … `9/`), or a CSV, TSV or Parquet file with the columns `path` (relative
+            to that file) and `label`; of this machine or a URI.
         data: folder with MNIST's four files; None: the cache.
 
     Raises:
@@ -58,12 +85,32 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
             raise InputError(f"MNIST has no set {name}: expected one of {known}")
         case ["sklearn", "digits"]:
             return _scikit_learn_digits()
-    path = Path(source)
-    if path.is_dir():
-        return _from_class_folders(path)
-    if path.is_file():
-        return _from_table(path)
+    return _remote(source) if is_uri(source) else _local(source)
+
+
+def _local(source: str) -> LabelledSet:
+    if os.path.isdir(source):
+        with os.scandir(source) as entries:
+            names = [entry.name for entry in entries if entry.is_dir()]
+        return _from_class_folders(str(Path(source)), names)
+    if os.path.isfile(source):
+        return _from_table(source)
     raise InputError(f"no labelled set {source}: expected a folder, a table or mnist:test")
+
+
+def _remote(uri: str) -> LabelledSet:
+    remote, path = open_uri(uri)
+    if remote is None:
+        return _local(path)
+    store = remote.filesystem
+    info = with_retries(lambda: store.get_file_info(path))
+    if info.type == fs.FileType.Directory:
+        infos = with_retries(lambda: store.get_file_info(fs.FileSelector(path)))
+        names = [one.base_name for one in infos if one.type == fs.FileType.Directory]
+        return _from_class_folders(remote.uri(path), names)
+    if info.type == fs.FileType.File:
+        return _from_table(remote.uri(path))
+    raise InputError(f"no labelled set {shown(uri)}: expected a folder or a table")
 
 
 def mnist_set(split: mnist.Split, data: Path | None = None) -> LabelledSet:
@@ -125,34 +172,74 @@ def png(image: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
-def _from_class_folders(folder: Path) -> LabelledSet:
+def _from_class_folders(folder: str, names: Sequence[str]) -> LabelledSet:
     scans: list[str] = []
     labels: list[int] = []
-    for digit in DIGITS:
-        if (folder / digit).is_dir():
-            paths = list_inputs([str(folder / digit)]).paths
+    for name in sorted(names):
+        if (named := CLASS_FOLDER.fullmatch(name)) is not None:
+            paths = list_inputs([f"{folder.rstrip('/')}/{name}"]).paths
             scans += paths
-            labels += [int(digit)] * len(paths)
+            labels += [int(named[1])] * len(paths)
     if not scans:
-        raise InputError(f"{folder} is no labelled set: no scans in class folders 0 to 9")
-    return LabelledSet(str(folder), scans, np.array(labels, np.uint8))
-
-
-def _from_table(file: Path) -> LabelledSet:
-    try:
-        table = parquet.read_table(file) if file.suffix == ".parquet" else csv.read_csv(file)
-    except (pa.ArrowException, OSError) as why:
-        raise InputError(f"{file} can't be read as a table: {why}") from why
-    if not {"path", "label"} <= set(table.column_names):
-        raise InputError(f"{file} has no columns path and label")
-    labels = [str(label) for label in table["label"].to_pylist()]
-    wrong = [label for label in labels if label not in DIGITS]
-    if wrong or not labels:
+        found = ", ".join(f"{readable(name)}/" for name in sorted(names)[:5]) or "no folders"
         raise InputError(
-            f"{file} has {f'the label {wrong[0]}' if wrong else 'no rows'}: 0 to 9 count"
+            f"{readable(folder)} is no labelled set: no scans in class folders 0 to 9 "
+            f"(or 00 to 09, or digit_0 to digit_9); there are {found}"
         )
-    paths = [str(file.parent / path) for path in table["path"].to_pylist()]
-    return LabelledSet(str(file), paths, np.array(labels, np.uint8))
+    return LabelledSet(folder, scans, np.array(labels, np.uint8))
+
+
+def _from_table(table: str) -> LabelledSet:
+    scans: list[str] = []
+    labels: list[int] = []
+    remotes = open_remotes([table])
+    try:
+        with opened(table, remotes) as file:
+            for paths, shown in _columns(file, table):
+                for path, label in zip(paths, shown, strict=True):
+                    where = f"{readable(table)}, row {len(scans) + 1}"
+                    scans.append(_checked_path(path, table, where, remotes))
+                    labels.append(_digit(label, where))
+    except (pa.ArrowException, OSError, UnicodeError) as why:
+        raise InputError(f"{readable(table)} can't be read as a table: {why}") from why
+    if not labels:
+        raise InputError(f"{readable(table)} has no rows: a path and a label from 0 to 9 count")
+    return LabelledSet(table, scans, np.array(labels, np.uint8))
+
+
+def _columns(file: Any, table: str) -> Iterator[list[list[Any]]]:
+    wanted = (PATH_COLUMNS, LABEL_COLUMNS)
+    if ending(table) not in (CSV, TSV, PARQUET):
+        raise InputError(
+            f"{readable(table)} is no labelled set: expected .csv, .tsv or .parquet with the "
+            "columns path and label"
+        )
+    try:
+        if ending(table) == PARQUET:
+            yield from parquet_columns(parquet.ParquetFile(file), table, wanted)
+        else:
+            yield from csv_columns(file, table, wanted)
+    except InputError as why:
+        raise InputError(f"{readable(table)} has no columns path and label: {why}") from why
+
+
+def _checked_path(path: Any, table: str, where: str, remotes: Sequence[Remote]) -> str:
+    if not isinstance(path, str) or not path:
+        what = "no path" if path in (None, "") else f"the path {path!r}, which is no text"
+        raise InputError(f"{where}: {what}; give each row the path of an image file")
+    if "\0" in path or "\n" in path:
+        raise InputError(f"{where}: the path {path!r} has a character that no path should have")
+    if is_uri(path):
+        check_listed(path, remotes)
+    return resolved(path, table)
+
+
+def _digit(label: Any, where: str) -> int:
+    text = "" if label is None else str(label)
+    named = LABEL.fullmatch(text.strip())
+    if named is None:
+        raise InputError(f"{where} has {f'the label {text}' if text else 'no label'}: 0 to 9 count")
+    return int(named[1])
 
 
 def export_mnist(split: mnist.Split, out: Path, data: Path | None = None) -> int:

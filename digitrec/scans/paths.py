@@ -1,6 +1,7 @@
 """What is found: files, or rows of shards; and paths as they are written."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress, groupby
@@ -43,6 +44,20 @@ class Found:
                 pieces.append(Found(names, self.shard, self.row_group, self.first + start))
             start = end
         return pieces
+
+
+NO_PATH = re.compile(r".*\.(?:txt|csv|tsv|parquet)#row (\d+)", re.IGNORECASE | re.DOTALL)
+
+
+def row_without_path(table: str, number: int) -> str:
+    """Name a row of a list that has no path; rows count from 1."""
+    return f"{table}#row {number}"
+
+
+def without_path(path: str) -> str | None:
+    """Say what a name that `row_without_path` gave stands for; None for any other name."""
+    named = NO_PATH.fullmatch(path)
+    return None if named is None else f"the list has no path in row {named[1]}"
 
 
 def readable(path: str) -> str:

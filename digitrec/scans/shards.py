@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from digitrec.errors import InputError, ScanError
+from digitrec.files import is_uri
 from digitrec.scans.paths import Found, readable
 from digitrec.scans.stamps import UNKNOWN, stamp_of_open
 from digitrec.storage import LASTING, TRIES, Remote, opened, pause
@@ -76,7 +77,7 @@ def row_contents(
 
 def _may_pass(why: Exception, found: Found) -> bool:
     """Tell whether another try may read what is left of some rows."""
-    remote = found.shard is not None and "://" in found.shard
+    remote = found.shard is not None and is_uri(found.shard)
     return remote and isinstance(why, OSError) and not isinstance(why, LASTING)
 
 

@@ -9,6 +9,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from digitrec.files import is_uri
+
 if TYPE_CHECKING:
     from digitrec.storage import Remote
 
@@ -46,7 +48,7 @@ def stamp_of_open(file: Any, path: str, remotes: "Sequence[Remote]" = ()) -> int
 
 def current_stamp(path: str, remotes: "Sequence[Remote]" = ()) -> int:
     """Look at a file without reading it; give its stamp, or 0 where that can't be had."""
-    from digitrec.storage import is_uri, remote_of, with_retries
+    from digitrec.storage import remote_of, with_retries
 
     try:
         if not is_uri(path):

@@ -1,96 +1,98 @@
 """Tables among the inputs: lists of scans, and shards with scans inside (see `shards`)."""
 
-import io
-import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import BinaryIO
 
 import pyarrow as pa
-from pyarrow import csv, parquet
+from pyarrow import parquet
 
 from digitrec.errors import InputError
-from digitrec.scans.paths import Found, readable
+from digitrec.files import is_uri
+from digitrec.scans.paths import Found, readable, row_without_path
+from digitrec.scans.rows import (
+    CSV,
+    PATH_COLUMNS,
+    TEXT,
+    TSV,
+    csv_columns,
+    ending,
+    find,
+    is_text,
+    lines,
+    parquet_columns,
+    resolved,
+)
 from digitrec.scans.shards import CONTENT, stream_rows
-from digitrec.scans.walk import BATCH
 from digitrec.storage import LASTING, TRIES, Remote, opened, pause
 
 
-def stream_table(table: str, remotes: Sequence[Remote] = ()) -> Iterator[Found]:
+def stream_table(
+    table: str, remotes: Sequence[Remote] = (), path_column: str | None = None
+) -> Iterator[Found]:
     """Give the paths in a list, or the members of a shard, a row group at a time.
 
     Args:
         table: its path or URI.
         remotes: filesystems that are open already.
+        path_column: the column with the paths; None: the first of `rows.PATH_COLUMNS`.
+
+    A row without a path is given as one, which says so when it is read.
 
     Raises:
-        InputError: it can't be read, or has no column `path`.
+        InputError: it can't be read, or has no such column.
     """
     given = failures = 0
     while True:
         try:
-            for found in islice(_stream(table, remotes), given, None):
+            for found in islice(_stream(table, remotes, path_column), given, None):
                 given, failures = given + 1, 0
                 yield found
             return
-        except (pa.ArrowException, OSError) as why:
+        except (pa.ArrowException, OSError, UnicodeError) as why:
             failures += 1
             # A list of millions may meet a hiccup of its store: what was given is passed over.
-            if "://" not in table or isinstance(why, LASTING) or failures == TRIES:
+            if not is_uri(table) or isinstance(why, LASTING) or failures == TRIES:
                 raise InputError(f"{readable(table)} can't be read as a list: {why}") from why
             pause(failures)
 
 
-def _stream(table: str, remotes: Sequence[Remote]) -> Iterator[Found]:
+def _stream(table: str, remotes: Sequence[Remote], path_column: str | None) -> Iterator[Found]:
+    kind, names = ending(table), PATH_COLUMNS if path_column is None else (path_column,)
     with opened(table, remotes) as file:
-        if table.endswith(".txt"):
-            yield from _listed(_lines(io.BufferedReader(file)), table)
-        elif table.endswith(".csv"):
-            yield from _listed(_csv_paths(file), table)
+        if kind == TEXT:
+            yield from _listed(lines(file), table)
+        elif kind in (CSV, TSV):
+            yield from _listed((paths for (paths,) in csv_columns(file, table, [names])), table)
         else:
-            yield from _from_parquet(parquet.ParquetFile(file), table)
+            yield from _from_parquet(parquet.ParquetFile(file), table, names)
 
 
-def _listed(batches: Iterator[list[str]], table: str) -> Iterator[Found]:
-    folder = os.path.dirname(table)
+def _listed(batches: Iterator[Sequence[str | None]], table: str) -> Iterator[Found]:
+    given = 0
     for batch in batches:
-        yield Found([path if "://" in path else os.path.join(folder, path) for path in batch])
+        yield Found(
+            [
+                resolved(path, table) if path else row_without_path(table, number)
+                for number, path in enumerate(batch, given + 1)
+            ]
+        )
+        given += len(batch)
 
 
-def _lines(file: BinaryIO) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for line in file:
-        if path := os.fsdecode(line).strip("\r\n"):
-            batch.append(path)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    yield batch
-
-
-def _csv_paths(file: BinaryIO) -> Iterator[list[str]]:
-    options = csv.ConvertOptions(include_columns=["path"], column_types={"path": pa.string()})
-    for batch in csv.open_csv(file, convert_options=options):
-        yield batch.column("path").to_pylist()
-
-
-def _from_parquet(file: parquet.ParquetFile, table: str) -> Iterator[Found]:
-    names = file.schema_arrow.names
-    if "path" not in names or not _is_text(file.schema_arrow.field("path").type):
-        raise InputError(f"{readable(table)} is neither a list nor a shard: no column path of text")
-    if CONTENT not in names:
-        batches = file.iter_batches(BATCH, columns=["path"])
-        yield from _listed((_texts(batch, table) for batch in batches), table)
+def _from_parquet(file: parquet.ParquetFile, table: str, names: Sequence[str]) -> Iterator[Found]:
+    schema = file.schema_arrow
+    path = find(schema.names, names)
+    if path is None or not is_text(schema.field(path).type):
+        kinds = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        raise InputError(
+            f"{readable(table)} is neither a list nor a shard: no column {' or '.join(names)} of "
+            f"text, but {kinds or 'none'}"
+        )
+    if CONTENT not in schema.names:
+        columns = parquet_columns(file, table, [names])
+        yield from _listed((paths for (paths,) in columns), table)
         return
     yield from stream_rows(file, table)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    # A table without rows may have a column without a type.
-    of_text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    return any(is_kind(kind) for is_kind in (*of_text, pa.types.is_null))
 
 
 def _texts(rows: pa.Table | pa.RecordBatch, table: str) -> list[str]:

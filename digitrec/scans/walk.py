@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from digitrec.scans.own import RUN, is_record
+from digitrec.scans.paths import readable
+
 if TYPE_CHECKING:
     from digitrec.storage import Remote
 
@@ -27,40 +30,46 @@ WORTH_SECONDS = 0.0005
 WAITING = 64
 
 FILE, FOLDER, LINK = "file", "folder", "link"
+HIDDEN, OWN_FOLDER = "hidden", "folder that is not entered"
 # What is in a folder: wanted files' paths, many at a time; and of each other entry its name, its
-# path, and FILE, FOLDER, LINK or None.
+# path, and one of the kinds above or None.
 Entry = tuple[str, str, str | None]
 Wanted = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What a listing left out: other files, counted by extension, and folders with the reason."""
+    """What a listing left out, and folders that it could not list, with the reason.
+
+    `ignored` counts other files by extension, hidden files as `hidden`, folders that were not
+    entered by name (`.git/`), and links that were not followed as `links`.
+    """
 
     ignored: Counter[str] = field(default_factory=Counter)
     unlisted: dict[str, str] = field(default_factory=dict)
 
 
-def walk(folders: Sequence[str], wanted: Wanted, notes: Notes) -> Iterator[list[str]]:
+def walk(
+    folders: Sequence[str], wanted: Wanted, notes: Notes, *, follow_links: bool = True
+) -> Iterator[list[str]]:
     """Give the paths of all wanted files below folders of this machine, in batches, in no order.
 
     Links are followed, and nothing is given twice: what lies behind a link is left out if it is
-    walked anyway, so that loops are cut. Names that begin with `.` or `_` are left out, and such
-    folders are not entered.
+    walked anyway, so that loops are cut. Names that begin with `.` are left out, and in folders
+    that digitrec wrote those that begin with `_`; such folders are not entered.
 
     Args:
         folders: where to walk.
         wanted: tells of a file's name whether it counts.
         notes: filled while the batches are taken.
+        follow_links: go on behind links; without, they are left out. (Not those in `folders`.)
     """
 
     def entries(folder: str) -> Iterator[list[str] | Entry]:
         return _local_entries(folder, wanted)
 
-    def linked_file(name: str) -> bool:
-        return not _is_hidden(name) and wanted(name)
-
-    yield from _Walker(entries, notes, os.path.realpath, linked_file).batches(folders)
+    walker = _Walker(entries, notes, os.path.realpath, wanted if follow_links else None)
+    yield from walker.batches(folders)
 
 
 def walk_remote(remote: "Remote", folder: str, wanted: Wanted, notes: Notes) -> Iterator[list[str]]:
@@ -73,9 +82,14 @@ def walk_remote(remote: "Remote", folder: str, wanted: Wanted, notes: Notes) -> 
 
     def entries(path: str) -> Iterator[list[str] | Entry]:
         infos = with_retries(lambda: remote.filesystem.get_file_info(fs.FileSelector(path)))
+        is_own = any(info.base_name == RUN for info in infos) and is_record(
+            f"{path}/{RUN}", remote.read
+        )
         for info in infos:
             kind, name = kinds.get(info.type), info.base_name
-            if kind == FILE and not _is_hidden(name) and wanted(name):
+            if _is_left_out(name, is_own):
+                yield name, info.path, _left_out(kind, name)
+            elif kind == FILE and wanted(name):
                 yield [info.path]
             else:
                 yield name, info.path, kind
@@ -89,28 +103,49 @@ def walk_remote(remote: "Remote", folder: str, wanted: Wanted, notes: Notes) -> 
 
 def _local_entries(folder: str, wanted: Wanted) -> Iterator[list[str] | Entry]:
     files: list[str] = []
+    is_own: bool | None = None  # not looked yet: few folders have such names
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            kind: str | None
-            if entry.is_file(follow_symlinks=False):
-                if name[0] not in "._" and wanted(name):
-                    files.append(entry.path)
-                    if len(files) == BATCH:
-                        yield files
-                        files = []
+            if name[0] in "._":
+                if is_own is None and name[0] == "_":
+                    is_own = is_record(os.path.join(folder, RUN), _content)
+                if _is_left_out(name, is_own):
+                    yield name, entry.path, _left_out(_kind(entry), name)
                     continue
-                kind = FILE
-            elif entry.is_dir(follow_symlinks=False):
-                kind = FOLDER
-            else:
-                kind = LINK if entry.is_symlink() else None
-            yield name, entry.path, kind
+            if entry.is_file(follow_symlinks=False) and wanted(name):
+                files.append(entry.path)
+                if len(files) == BATCH:
+                    yield files
+                    files = []
+                continue
+            yield name, entry.path, _kind(entry)
     yield files
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "_"))
+def _kind(entry: os.DirEntry[str]) -> str | None:
+    if entry.is_file(follow_symlinks=False):
+        return FILE
+    if entry.is_dir(follow_symlinks=False):
+        return FOLDER
+    return LINK if entry.is_symlink() else None
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _is_left_out(name: str, is_own: bool | None) -> bool:
+    """Tell whether a name is hidden, or in a folder that digitrec wrote one of its own."""
+    return name[0] == "." or (bool(is_own) and name[0] == "_")
+
+
+def _left_out(kind: str | None, name: str) -> str | None:
+    """Give the kind of an entry that is left out whatever it is."""
+    if kind == FOLDER:
+        return OWN_FOLDER
+    return HIDDEN if name[0] == "." else None
 
 
 class _Walker:
@@ -121,10 +156,10 @@ class _Walker:
         entries: Callable[[str], Iterable[list[str] | Entry]],
         notes: Notes,
         real: Callable[[str], str],
-        linked_file: Wanted = lambda name: False,
+        linked_file: Wanted | None = None,
     ) -> None:
         self._entries, self._notes, self._real = entries, notes, real
-        self._linked_file = linked_file  # tells of a link to a file whether it counts
+        self._linked_file = linked_file  # of a link to a file: does it count? None: no link does
         self._found: queue.Queue[list[str] | None] = queue.Queue(WAITING)
         self._links: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._walked: dict[str, None] = {}  # real paths of the folders that walks began at
@@ -170,12 +205,15 @@ class _Walker:
             raise self._failure
 
     def _is_walked(self, real: str) -> bool:
-        """Tell whether a walk goes through a folder: begun there or above, none hidden between."""
+        """Tell whether a walk goes through a folder: begun there or above, all entered between."""
         pure = PurePath(real)
         for outer in (pure, *pure.parents):
             if str(outer) in self._walked:
                 return True
-            if outer.name.startswith((".", "_")):
+            name = outer.name
+            if name[:1] in {".", "_"} and _is_left_out(
+                name, name[0] == "_" and is_record(str(outer.parent / RUN), _content)
+            ):
                 return False
         return False
 
@@ -233,18 +271,20 @@ class _Walker:
                 yield entry
             elif entry[2] == FOLDER:
                 inner = real + entry[1][len(top) :]
-                if not (_is_hidden(entry[0]) or self._covered(inner)):
+                if not self._covered(inner):
                     if self._latency > WORTH_SECONDS and self._idle.acquire(blocking=False):
                         self._start(entry[1], inner)
                     else:
                         open_folders.append(self._listed(entry[1]))
-            elif entry[2] == LINK and os.path.isdir(entry[1]):
-                if not _is_hidden(entry[0]):
+            elif entry[2] == LINK and self._linked_file is not None:
+                if os.path.isdir(entry[1]):
                     self._links.put(entry[1])
-            elif entry[2] == LINK and os.path.isfile(entry[1]) and self._linked_file(entry[0]):
-                yield [entry[1]]
+                elif os.path.isfile(entry[1]) and self._linked_file(entry[0]):
+                    yield [entry[1]]
+                else:
+                    ignored[_ending(entry[0])] += 1
             else:
-                ignored[_ending(entry[0])] += 1
+                ignored[_counted_as(entry)] += 1
 
     def _covered(self, real: str) -> bool:
         """Tell whether a folder is one that another walk began at."""
@@ -264,6 +304,13 @@ class _Walker:
             return
         except OSError as why:
             self._notes.unlisted[folder] = why.strerror or " ".join(str(why).split())
+
+
+def _counted_as(entry: Entry) -> str:
+    name, _, kind = entry
+    if kind == OWN_FOLDER:
+        return readable(name) + "/"
+    return {HIDDEN: "hidden", LINK: "links"}.get(kind or "", _ending(name))
 
 
 def _ending(name: str) -> str:

@@ -99,7 +99,7 @@ def test_what_lies_behind_uris_is_read_in_order(memory: str) -> None:
     for name in names:
         fsspec.filesystem("memory").pipe(f"{memory}/{name}", name.encode())
     paths = [f"{memory}/{name}" for name in names]
-    for remotes in ((), open_remotes([memory])):
+    for remotes in (None, open_remotes([memory])):
         assert list(contents(paths, remotes)) == [name.encode() for name in names]
 
 

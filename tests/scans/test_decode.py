@@ -1,6 +1,8 @@
 import io
+import shutil
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -164,3 +166,22 @@ def test_what_exif_says_of_the_camera_is_undone(kind: str, orientation: int) -> 
 def test_damaged_exif_costs_nothing() -> None:
     content = encoded(Image.fromarray(GREY), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f\1\2")
     assert decode(content).pixels.shape == GREY.shape
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar", "xztar", "npz"])
+def test_an_archive_is_to_be_unpacked(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(b"1")
+    if kind == "npz":
+        file = tmp_path / "x.npz"
+        np.savez(file, np.zeros(3))
+    else:
+        file = Path(shutil.make_archive(str(tmp_path / "x"), kind, tmp_path / "in"))
+    with pytest.raises(ScanError, match=r"not-an-image: an? \w+ archive.*: unpack it"):
+        decode(file.read_bytes())
+
+
+def test_a_bitmap_without_its_header_is_read() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (5, 4), 7).save(buffer, "DIB")
+    assert (decode(buffer.getvalue()).pixels == 7).all()

@@ -6,11 +6,21 @@ from pathlib import Path
 import fsspec
 import pyarrow as pa
 import pytest
+from PIL import Image
 from pyarrow import parquet
 
 from digitrec.errors import InputError
 from digitrec.scans import walk
-from digitrec.scans.inputs import Listing, keys, list_inputs, sort_inputs, stream_inputs
+from digitrec.scans.decode import FORMATS
+from digitrec.scans.inputs import (
+    SCAN_ENDINGS,
+    Listing,
+    is_scan_name,
+    keys,
+    list_inputs,
+    sort_inputs,
+    stream_inputs,
+)
 from digitrec.scans.paths import Found, readable
 from digitrec.scans.seen import Seen
 from digitrec.scans.walk import BATCH, Notes
@@ -31,15 +41,25 @@ def streamed(*inputs: Path | str, seen: Seen | None = None) -> list[str]:
 
 def test_a_folder_gives_its_images_and_counts_the_rest(tmp_path: Path) -> None:
     wanted = [
-        touch(tmp_path / name) for name in ("a.png", "deep/er/B.TIFF", "c.pgm", "x.png/d.gif")
-    ]
-    for name in ("notes.txt", "deep/list.csv", "deep/more.csv", "README", ".hidden.png", "_x.png"):
         touch(tmp_path / name)
-    touch(tmp_path / "_parts/e.png")
+        for name in ("a.png", "deep/er/B.TIFF", "c.pgm", "x.png/d.gif", "_x.png", "_parts/e.JFIF")
+    ]
+    for name in ("notes.txt", "deep/list.csv", "deep/more.csv", "README", ".hidden.png"):
+        touch(tmp_path / name)
     touch(tmp_path / ".git/f.png")
     listing = list_inputs([str(tmp_path)])
     assert listing.paths == sorted(map(str, wanted))
-    assert listing.ignored == {"": 1, ".csv": 2, ".png": 2, ".txt": 1}
+    assert listing.ignored == {"": 1, ".csv": 2, ".git/": 1, ".txt": 1, "hidden": 1}
+
+
+def test_inputs_have_the_endings_of_all_that_is_read() -> None:
+    Image.init()
+    read = {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS}
+    assert read == SCAN_ENDINGS
+    for ending in read:
+        assert is_scan_name(f"_MG 1{ending.upper()}")
+        assert not is_scan_name(f"x{ending}x")
+    assert not is_scan_name("png")
 
 
 def test_links_are_followed_once_and_loops_cut(tmp_path: Path) -> None:
@@ -108,7 +128,7 @@ def test_what_is_not_there_is_said_before_anything_is_given(tmp_path: Path) -> N
 
 
 def test_a_parquet_file_without_paths_is_said(tmp_path: Path) -> None:
-    parquet.write_table(pa.table({"file": ["a.png"]}), tmp_path / "a.parquet")
+    parquet.write_table(pa.table({"files": ["a.png"]}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="no column path"):
         list_inputs([str(tmp_path / "a.parquet")])
 
@@ -286,7 +306,7 @@ def test_of_a_shard_what_came_before_is_left_out_by_row_group(
 
 def test_files_folders_and_lists_behind_uris(memory: str, tmp_path: Path) -> None:
     filesystem = fsspec.filesystem("memory")
-    for name in ("a.png", "deep/b #1 50%.PNG", "_c.png", ".d/e.png", "letter.doc"):
+    for name in ("a.png", "deep/b #1 50%.PNG", ".c.png", ".d/e.png", "letter.doc"):
         filesystem.pipe(f"{memory}/{name}", b"")
     table = write_list(tmp_path / "list.csv", ["a.png", "deep/gone.png", "/here.png"])
     filesystem.pipe(f"{memory}/lists/list.csv", Path(table).read_bytes())
@@ -296,7 +316,7 @@ def test_files_folders_and_lists_behind_uris(memory: str, tmp_path: Path) -> Non
         f"{memory}/a.png",
         f"{memory}/deep/b #1 50%.PNG",
     ]
-    assert notes.ignored == {".png": 1, ".doc": 1, ".csv": 1}
+    assert notes.ignored == {"hidden": 1, ".d/": 1, ".doc": 1, ".csv": 1}
     assert streamed(f"{memory}/letter.doc", f"{memory}/deep/") == [
         f"{memory}/deep/b #1 50%.PNG",
         f"{memory}/letter.doc",

@@ -1,6 +1,7 @@
 import sys
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -49,12 +50,70 @@ def test_what_is_no_labelled_set_is_said(tmp_path: Path) -> None:
         load_labelled(str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="no scans in class folders"):
         load_labelled(str(tmp_path))
-    (tmp_path / "a.csv").write_text("file,label\nx.png,3\n")
+    (tmp_path / "a.csv").write_text("scan,label\nx.png,3\n")
     with pytest.raises(InputError, match="no columns path and label"):
         load_labelled(str(tmp_path / "a.csv"))
     (tmp_path / "b.csv").write_text("path,label\nx.png,12\n")
     with pytest.raises(InputError, match="the label 12"):
         load_labelled(str(tmp_path / "b.csv"))
+
+
+@pytest.mark.parametrize("name", ["{}", "0{}", "digit_{}", "Digit-{}"])
+def test_class_folders_have_names_of_digits(tmp_path: Path, memory: str, name: str) -> None:
+    for label in (3, 7):
+        fsspec.filesystem("memory").pipe(f"{memory}/{name.format(label)}/a.png", png(PIXELS))
+        (tmp_path / name.format(label)).mkdir()
+        (tmp_path / name.format(label) / "a.png").write_bytes(png(PIXELS))
+    for folder in (str(tmp_path), memory):
+        labelled = load_labelled(folder)
+        assert labelled.labels.tolist() == [3, 7]
+        assert labelled.scans == [f"{folder}/{name.format(label)}/a.png" for label in (3, 7)]
+
+
+def test_other_class_folders_are_named(tmp_path: Path) -> None:
+    (tmp_path / "three").mkdir()
+    with pytest.raises(InputError, match=r"class folders 0 to 9 .*there are three/"):
+        load_labelled(str(tmp_path))
+
+
+@pytest.mark.parametrize("label", ["3", "3.0", " 3", "03", "3."])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_labels_are_digits_however_written(tmp_path: Path, label: str, encoding: str) -> None:
+    (tmp_path / "A.CSV").write_text(f"file_name,label\nx.png,{label}\n", encoding)
+    assert load_labelled(str(tmp_path / "A.CSV")).labels.tolist() == [3]
+
+
+def test_uris_in_a_labelled_table_stay(memory: str, tmp_path: Path) -> None:
+    table = f"path\tlabel\nfile://{tmp_path}/a.png\t3\nb.png\t4\n"
+    (tmp_path / "a.tsv").write_text(table)
+    fsspec.filesystem("memory").pipe(f"{memory}/a.tsv", table.encode())
+    for folder in (str(tmp_path), memory):
+        scans = load_labelled(f"{folder}/a.tsv").scans
+        assert scans == [f"file://{tmp_path}/a.png", f"{folder}/b.png"]
+    (tmp_path / "a.tsv").write_text("path\tlabel\nsimplecache::http://127.0.0.1:1/x\t3\n")
+    with pytest.raises(InputError, match="not allowed"):
+        load_labelled(str(tmp_path / "a.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("paths", "labels", "words"),
+    [
+        (["a", None], [1, 2], "row 2: no path"),
+        (["a", "b"], [1, None], "row 2 has no label"),
+        (["a", "b"], ["1", "ten"], "row 2 has the label ten: 0 to 9 count"),
+        (["a", "b"], [1.0, 2.5], "row 2 has the label 2.5"),
+        ([1, 2], [1, 2], "row 1: the path 1, which is no text"),
+        (["a\0b"], [1], "row 1: the path 'a.x00b' has a character"),
+        (["a\nb"], [1], "row 1: the path 'a.nb' has a character"),
+        ([], [], "no rows"),
+    ],
+)
+def test_what_is_odd_in_a_labelled_table_is_said(
+    tmp_path: Path, paths: list[object], labels: list[object], words: str
+) -> None:
+    parquet.write_table(pa.table({"path": paths, "label": labels}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=words):
+        load_labelled(str(tmp_path / "a.parquet"))
 
 
 def test_mnist_as_pngs_decodes_to_mnist(mnist_test: tuple[np.ndarray, np.ndarray]) -> None:

@@ -1,3 +1,4 @@
+import codecs
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from pyarrow import csv, parquet
 from digitrec import storage
 from digitrec.errors import InputError, ScanError
 from digitrec.scans import shards
+from digitrec.scans.contents import contents
+from digitrec.scans.inputs import list_inputs
 from digitrec.scans.paths import Found
 from digitrec.scans.shards import row_contents, shard_schema
 from digitrec.scans.tables import stream_table
@@ -104,7 +107,7 @@ def test_lines_end_as_on_any_system_and_blank_ones_do_not_count(tmp_path: Path) 
     ("name", "content"),
     [
         ("list.csv", b""),
-        ("list.csv", b"file,label\na.png,3\n"),
+        ("list.csv", b"scan,label\na.png,3\n"),
         ("list.csv", b"path\nnot\xffutf8.png\n"),
         ("list.csv", b"path,label\na.png\n"),
         ("list.parquet", b""),
@@ -124,10 +127,89 @@ def test_a_list_that_is_not_there_is_said(tmp_path: Path, name: str) -> None:
 
 
 def test_parquet_without_the_column_path_is_said(tmp_path: Path) -> None:
-    for table in ({"file": ["a.png"]}, {"content": [b"1"]}):
+    for table in ({"files": ["a.png"]}, {"content": [b"1"]}):
         parquet.write_table(pa.table(table), tmp_path / "a.parquet")
         with pytest.raises(InputError, match=r"a\.parquet is neither a list nor a shard"):
             list(stream_table(str(tmp_path / "a.parquet")))
+
+
+ENCODINGS = {"": b"", "utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE,
+             "utf-16-be": codecs.BOM_UTF16_BE}  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", ["list.txt", "LIST.CSV", "list.Tsv", "LIST.TXT"])
+def test_a_list_is_in_the_encoding_that_it_is_marked_with(
+    tmp_path: Path, memory: str, name: str, encoding: str
+) -> None:
+    mark, tab = ENCODINGS[encoding], "\t" if name.endswith("Tsv") else ","
+    head = "" if name.lower().endswith("txt") else f"nr{tab}File Name{tab} FileName \n"
+    rows = "".join(f"{'' if not head else f'{k}{tab}x{tab}'}é {k}.png\r\n" for k in range(3))
+    content = mark + (head + rows).encode(encoding or "utf-8")
+    (tmp_path / name).write_bytes(content)
+    fsspec.filesystem("memory").pipe(f"{memory}/{name}", content)
+    for folder in (str(tmp_path), memory):
+        assert list_inputs([f"{folder}/{name}"]).paths == [f"{folder}/é {k}.png" for k in range(3)]
+
+
+def test_names_behind_a_mark_of_utf_8_may_be_something_else(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(codecs.BOM_UTF8 + b"/\xff.png\n/a.png\n")
+    assert listed(str(tmp_path / "a.txt")) == [os.fsdecode(b"/\xff.png"), "/a.png"]
+
+
+def test_a_list_that_is_not_in_its_encoding_is_said(tmp_path: Path) -> None:
+    for name in ("a.txt", "a.csv"):
+        (tmp_path / name).write_bytes("path\n/a.png\n".encode("utf-16")[:-1])
+        with pytest.raises(InputError, match="can't be read as a list"):
+            listed(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "PARQUET"])
+@pytest.mark.parametrize(
+    ("columns", "named", "expected"),
+    [
+        (("file_name", "filename", "file", "image", "path"), None, 4),
+        (("file_name", "filename", "file"), None, 2),
+        (("x", "file_name"), None, 1),
+        (("path", "scan"), "scan", 1),
+        (("Image", "label"), None, 0),
+    ],
+)
+def test_the_column_of_paths_is_found_or_named(
+    tmp_path: Path, ending: str, columns: tuple[str, ...], named: str | None, expected: int
+) -> None:
+    table = pa.table({name: [f"/{k}.png"] for k, name in enumerate(columns)})
+    file = tmp_path / f"list.{ending}"
+    if ending == "PARQUET":
+        parquet.write_table(table, file)
+    else:
+        csv.write_csv(table, file, csv.WriteOptions(delimiter="\t" if ending == "tsv" else ","))
+    (found,) = [one for one in stream_table(str(file), path_column=named) if one.paths]
+    assert found.paths == [f"/{expected}.png"]
+    with pytest.raises(InputError, match=r"no column nowhere.*but .*" + columns[0]):
+        list(stream_table(str(file), path_column="nowhere"))
+
+
+def test_semicolons_part_columns_too(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("label;path\n3;/a,b.png\n")
+    assert listed(str(tmp_path / "a.csv")) == ["/a,b.png"]
+
+
+def test_a_row_without_a_path_or_with_an_odd_one_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    paths = ["a.png", None, "x\0y.png", "new\nline.png", "..\0/../z.png"]
+    parquet.write_table(pa.table({"path": paths}), tmp_path / "a.parquet")
+    (tmp_path / "b.csv").write_text('path,nr\na.png,1\n"",2\n')
+    (tmp_path / "a.png").write_bytes(b"1")
+    (tmp_path / "new\nline.png").write_bytes(b"2")
+    found = list_inputs([str(tmp_path / "a.parquet")]).paths
+    read = dict(zip(found, map(str, contents(found, ())), strict=True))
+    assert len(read) == 5
+    assert read[f"{tmp_path}/a.parquet#row 2"] == "unreadable: the list has no path in row 2"
+    assert read[f"{tmp_path}/new\nline.png"] == str(b"2")
+    assert read[f"{tmp_path}/x\0y.png"] == "unreadable: embedded null byte"
+    assert list_inputs([str(tmp_path / "b.csv")]).paths == [
+        f"{tmp_path}/a.png", f"{tmp_path}/b.csv#row 2",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
@@ -136,7 +218,7 @@ def test_text_of_any_kind_is_a_path(tmp_path: Path, kind: pa.DataType) -> None:
     assert listed(str(tmp_path / "a.parquet")) == ["/a", "/b"]
 
 
-@pytest.mark.parametrize("column", [["a.png", None], [1, 2], [b"a.png"]])
+@pytest.mark.parametrize("column", [[1, 2], [b"a.png"]])
 def test_a_path_that_is_no_text_is_said(tmp_path: Path, column: list[object]) -> None:
     parquet.write_table(pa.table({"path": column}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"a\.parquet"):

@@ -97,28 +97,68 @@ def test_a_folder_without_wanted_files_gives_nothing(tmp_path: Path, content: li
 def test_hidden_files_are_counted_and_hidden_folders_not_entered(tmp_path: Path) -> None:
     wanted = touch(tmp_path / "a.png", tmp_path / "a.b_c/d.png")
     touch(
-        tmp_path / ".a.png", tmp_path / "_a.png", tmp_path / ".git/b.png", tmp_path / "x/_p/c.png"
+        tmp_path / ".a.png", tmp_path / "x/.a.txt", tmp_path / ".git/b.png", tmp_path / "x/.p/c.png"
     )
-    (tmp_path / "_link").symlink_to(tmp_path / ".git")
+    (tmp_path / ".link").symlink_to(tmp_path / ".git")
     (tmp_path / ".link.png").symlink_to(tmp_path / "a.png")
     notes = Notes()
     assert walked(tmp_path, notes=notes) == wanted
-    assert notes == Notes(Counter({".png": 3}), {})
+    assert notes == Notes(Counter({"hidden": 4, ".git/": 1, ".p/": 1}), {})
 
 
 def test_a_hidden_folder_that_is_given_is_walked(tmp_path: Path) -> None:
-    assert touch(tmp_path / "_scans/a.png") == walked(tmp_path / "_scans")
+    assert touch(tmp_path / ".scans/a.png") == walked(tmp_path / ".scans")
+
+
+OURS = '{"command": "classify", "state": "complete"}'
+
+
+@pytest.mark.parametrize("record", [None, "", "[]", '{"state": "complete"}', "no JSON"])
+def test_an_underscore_hides_nothing_that_digitrec_did_not_write(
+    tmp_path: Path, record: str | None
+) -> None:
+    wanted = touch(tmp_path / "_batch1/_MG_0001.png", tmp_path / "_x.png", tmp_path / "_a/_b/c.png")
+    if record is not None:
+        (tmp_path / "_run.json").write_text(record)
+    assert walked(tmp_path) == wanted
+
+
+def test_of_a_result_what_digitrec_wrote_is_left_out_and_counted(tmp_path: Path) -> None:
+    wanted = touch(tmp_path / "a.png", tmp_path / "result/b.png", tmp_path / "result/x/_c.png")
+    touch(
+        *(tmp_path / "result" / name for name in ("_chunks/1.png", "_x.png", "part-0.parquet")),
+        tmp_path / "result/__/d.png",
+    )
+    (tmp_path / "result/_run.json").write_text(OURS)
+    notes = Notes()
+    assert walked(tmp_path, notes=notes) == wanted
+    counts = {"_chunks/": 1, "__/": 1, ".png": 1, ".json": 1, ".parquet": 1}
+    assert notes == Notes(Counter(counts), {})
+
+
+def test_links_that_are_not_followed_are_counted(tmp_path: Path) -> None:
+    wanted = touch(tmp_path / "in/a.png")
+    touch(tmp_path / "elsewhere/b.png")
+    (tmp_path / "in/deep").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/c.png").symlink_to(tmp_path / "elsewhere/b.png")
+    (tmp_path / "in/gone.png").symlink_to("nowhere")
+    (tmp_path / "given").symlink_to(tmp_path / "in")
+    notes = Notes()
+    (batch,) = walk([str(tmp_path / "in")], is_png, notes, follow_links=False)
+    assert (batch, notes.ignored) == (wanted, {"links": 3})
+    (batch,) = walk([str(tmp_path / "given")], is_png, Notes(), follow_links=False)
+    assert batch == [f"{tmp_path}/given/a.png"]
 
 
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_hidden_folder_is_walked_beside_a_folder_above(tmp_path: Path, linked: bool) -> None:
     """Nobody walks it as a part of the folder above, which covers it for all that."""
-    touch(tmp_path / "_store/v1/a.png")
+    touch(tmp_path / ".store/v1/a.png")
     if linked:
-        (tmp_path / "current").symlink_to(tmp_path / "_store/v1")
+        (tmp_path / "current").symlink_to(tmp_path / ".store/v1")
         assert walked(tmp_path) == [str(tmp_path / "current/a.png")]
     else:
-        given = tmp_path / "_store/v1"
+        given = tmp_path / ".store/v1"
         assert walked(tmp_path, given) == [str(given / "a.png")]
 
 
@@ -427,15 +467,17 @@ def memory(request: pytest.FixtureRequest) -> Iterator[tuple[Remote, str]]:
 
 def test_a_remote_folder_is_walked_as_one_of_this_machine(memory: tuple[Remote, str]) -> None:
     remote, folder = memory
-    names = ["a.png", "deep/er/b.png", "_c.png", ".d/e.png", "deep/notes.txt", "x.png/f.png"]
-    for name in names:
-        fsspec.filesystem("memory").pipe(f"{folder}/{name}", b"")
+    names = ["a.png", "deep/er/b.png", ".c.png", ".d/e.png", "deep/notes.txt", "x.png/f.png"]
+    own = ["r/_run.json", "r/_chunks/1.png", "r/_2.png", "r/part-0.parquet"]
+    for name in (*names, *own, "_y/_z.png"):
+        fsspec.filesystem("memory").pipe(f"{folder}/{name}", OURS.encode())
     notes = Notes()
     paths = [path for batch in walk_remote(remote, folder, is_png, notes) for path in batch]
     assert sorted(paths) == [
-        f"{folder}/{name}" for name in ("a.png", "deep/er/b.png", "x.png/f.png")
+        f"{folder}/{name}" for name in ("_y/_z.png", "a.png", "deep/er/b.png", "x.png/f.png")
     ]
-    assert notes == Notes(Counter({".png": 1, ".txt": 1}), {})
+    own_counts = {"_chunks/": 1, ".png": 1, ".json": 1, ".parquet": 1}
+    assert notes == Notes(Counter({"hidden": 1, ".d/": 1, ".txt": 1, **own_counts}), {})
 
 
 def test_a_remote_folder_that_is_not_there_gives_nothing(memory: tuple[Remote, str]) -> None:
