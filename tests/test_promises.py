@@ -27,11 +27,11 @@ FLAGS = {
     "classify": {
         "--out", "--model", "--notes", "--overwrite", "--update", "--retry-errors",
         "--allow-missing", "--profile", "--json", "--quiet", "--path-column",
-        "--no-follow-links",
+        "--content-column", "--no-follow-links",
     },
     "pack": {
         "--out", "--overwrite", "--update", "--retry-errors", "--allow-missing", "--profile",
-        "--json", "--quiet", "--path-column", "--no-follow-links",
+        "--json", "--quiet", "--path-column", "--content-column", "--no-follow-links",
     },
     "verify": {"--inputs", "--json", "--quiet"},
     "evaluate": {"--out", "--keep", "--json", "--quiet"},

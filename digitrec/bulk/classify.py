@@ -56,7 +56,7 @@ def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False
         prepare()
         return Classifier(
             folder=folder,
-            reader=Reader(bundle, remotes, noted, settings.allow_missing),
+            reader=Reader(bundle, remotes, noted, settings.options, settings.allow_missing),
             identity={"run_id": run_id, **identity},
             update=settings.update,
             retry_errors=settings.retry_errors,

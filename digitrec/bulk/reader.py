@@ -15,9 +15,10 @@ from digitrec.model.bundle import Bundle
 from digitrec.model.engine import Engine, open_engine
 from digitrec.reading import Readings, read_contents
 from digitrec.scans.contents import contents
+from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions
 from digitrec.scans.normalize import load
 from digitrec.scans.paths import readable
-from digitrec.scans.shards import row_contents
+from digitrec.scans.shards import ShardReader, row_contents
 from digitrec.storage import Remote
 
 # A chunk whose reader died so often is read with care.
@@ -47,7 +48,13 @@ class Reader:
     bundle: Bundle
     remotes: tuple[Remote, ...] = ()
     noted: bool = False
+    options: InputOptions = DEFAULT_OPTIONS
     allow_missing: bool = False  # what can't be found or opened is a fact, however much it is
+
+    @property
+    def shards(self) -> ShardReader:
+        """What reads the rows of shards."""
+        return ShardReader(self.remotes, self.options.path_column, self.options.content_column)
 
     def warm_up(self) -> None:
         """Load the normaliser's machine code and the network."""
@@ -107,7 +114,7 @@ class Reader:
             if piece.shard is None:
                 scans = contents(piece.paths, self.remotes, stamps, alarm.off)
             else:
-                scans = row_contents(piece, self.remotes, stamps, alarm.off)
+                scans = row_contents(piece, self.shards, stamps, alarm.off)
             for k, scan in enumerate(scans):
                 if isinstance(scan, ScanError) and scan.outage:
                     failed += 1

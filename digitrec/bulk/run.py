@@ -241,6 +241,8 @@ def _are_few(inputs: tuple[str, ...], options: InputOptions, *, some_needed: boo
         names = (shown(given) if is_uri(given) else readable(given) for given in inputs)
         left_out = ", ".join(f"{name or 'no ending'} {n:,}" for name, n in notes.ignored.items())
         words = f"; left out: {left_out}" if left_out else ""
+        if ".parquet" in notes.ignored:  # a data set of others, with the images inside
+            words += " (Parquet files are read when they are named: FOLDER/*.parquet)"
         raise InputError(f"no scans in {', '.join(names)}{words}")
     if some_needed and len(listed) == count:
         check_some_are_there(listed, inputs)

@@ -124,6 +124,11 @@ def add_run(command: Any) -> None:
         help="of lists: default: path, image, file, filename or file_name, the first there is",
     )
     command.add_argument(
+        "--content-column",
+        metavar="NAME",
+        help="of Parquet with image files inside; default: content, bytes, or image with bytes",
+    )
+    command.add_argument(
         "--no-follow-links",
         action="store_true",
         help="leave out links in folders; default: what they lead to is read",
@@ -172,7 +177,9 @@ def run_settings(options: argparse.Namespace) -> "RunSettings":
         inputs=tuple(options.inputs),
         out=options.out,
         options=InputOptions(
-            follow_links=not options.no_follow_links, path_column=options.path_column
+            follow_links=not options.no_follow_links,
+            path_column=options.path_column,
+            content_column=options.content_column,
         ),
         overwrite=options.overwrite,
         update=options.update,

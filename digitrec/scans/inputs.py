@@ -38,6 +38,7 @@ class InputOptions:
 
     follow_links: bool = True  # go on behind links in folders; without, they are left out
     path_column: str | None = None  # of lists; None: the first of `rows.PATH_COLUMNS`
+    content_column: str | None = None  # of Parquet with images inside; None: see `shard_columns`
 
 
 DEFAULT_OPTIONS = InputOptions()
@@ -107,7 +108,7 @@ def _all(inputs: Sequence[str], notes: Notes, options: InputOptions) -> Iterator
 
         remotes = open_remotes(inputs)
         for table in kinds.tables:
-            yield from stream_table(table, remotes, options.path_column)
+            yield from stream_table(table, remotes, options)
 
 
 @dataclass(frozen=True, slots=True)

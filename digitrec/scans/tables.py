@@ -8,6 +8,7 @@ from pyarrow import parquet
 
 from digitrec.errors import InputError
 from digitrec.files import is_uri
+from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions
 from digitrec.scans.paths import Found, readable, row_without_path
 from digitrec.scans.rows import (
     CSV,
@@ -22,19 +23,19 @@ from digitrec.scans.rows import (
     parquet_columns,
     resolved,
 )
-from digitrec.scans.shards import CONTENT, stream_rows
+from digitrec.scans.shards import shard_columns, stream_rows
 from digitrec.storage import LASTING, TRIES, Remote, opened, pause
 
 
 def stream_table(
-    table: str, remotes: Sequence[Remote] = (), path_column: str | None = None
+    table: str, remotes: Sequence[Remote] = (), options: InputOptions = DEFAULT_OPTIONS
 ) -> Iterator[Found]:
     """Give the paths in a list, or the members of a shard, a row group at a time.
 
     Args:
         table: its path or URI.
         remotes: filesystems that are open already.
-        path_column: the column with the paths; None: the first of `rows.PATH_COLUMNS`.
+        options: say which columns count.
 
     A row without a path is given as one, which says so when it is read.
 
@@ -44,7 +45,7 @@ def stream_table(
     given = failures = 0
     while True:
         try:
-            for found in islice(_stream(table, remotes, path_column), given, None):
+            for found in islice(_stream(table, remotes, options), given, None):
                 given, failures = given + 1, 0
                 yield found
             return
@@ -56,15 +57,16 @@ def stream_table(
             pause(failures)
 
 
-def _stream(table: str, remotes: Sequence[Remote], path_column: str | None) -> Iterator[Found]:
-    kind, names = ending(table), PATH_COLUMNS if path_column is None else (path_column,)
+def _stream(table: str, remotes: Sequence[Remote], options: InputOptions) -> Iterator[Found]:
+    named = options.path_column
+    kind, names = ending(table), PATH_COLUMNS if named is None else (named,)
     with opened(table, remotes) as file:
         if kind == TEXT:
             yield from _listed(lines(file), table)
         elif kind in (CSV, TSV):
             yield from _listed((paths for (paths,) in csv_columns(file, table, [names])), table)
         else:
-            yield from _from_parquet(parquet.ParquetFile(file), table, names)
+            yield from _from_parquet(parquet.ParquetFile(file), table, names, options)
 
 
 def _listed(batches: Iterator[Sequence[str | None]], table: str) -> Iterator[Found]:
@@ -79,25 +81,23 @@ def _listed(batches: Iterator[Sequence[str | None]], table: str) -> Iterator[Fou
         given += len(batch)
 
 
-def _from_parquet(file: parquet.ParquetFile, table: str, names: Sequence[str]) -> Iterator[Found]:
+def _from_parquet(
+    file: parquet.ParquetFile, table: str, names: Sequence[str], options: InputOptions
+) -> Iterator[Found]:
     schema = file.schema_arrow
+    columns = shard_columns(schema, options.path_column, options.content_column)
+    if columns is not None:
+        yield from stream_rows(file, table, columns)
+        return
     path = find(schema.names, names)
-    if path is None or not is_text(schema.field(path).type):
+    if options.content_column or path is None or not is_text(schema.field(path).type):
+        wanted = (
+            f"column {options.content_column} of image files' bytes"
+            if options.content_column
+            else f"column {' or '.join(names)} of text"
+        )
         kinds = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise InputError(
-            f"{readable(table)} is neither a list nor a shard: no column {' or '.join(names)} of "
-            f"text, but {kinds or 'none'}"
+            f"{readable(table)} is neither a list nor a shard: no {wanted}, but {kinds or 'none'}"
         )
-    if CONTENT not in schema.names:
-        columns = parquet_columns(file, table, [names])
-        yield from _listed((paths for (paths,) in columns), table)
-        return
-    yield from stream_rows(file, table)
-
-
-def _texts(rows: pa.Table | pa.RecordBatch, table: str) -> list[str]:
-    column = rows.column("path")
-    if column.null_count:
-        raise InputError(f"{readable(table)} has rows without a path")
-    texts: list[str] = column.to_pylist()
-    return texts
+    yield from _listed((paths for (paths,) in parquet_columns(file, table, [names])), table)

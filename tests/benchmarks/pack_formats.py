@@ -23,7 +23,7 @@ from digitrec.scans import mnist
 from digitrec.scans.contents import contents
 from digitrec.scans.labelled import png
 from digitrec.scans.paths import Found
-from digitrec.scans.shards import row_contents, shard_schema, stream_rows
+from digitrec.scans.shards import row_contents, shard_columns, shard_schema, stream_rows
 
 CHUNK = 16_384
 Scans = list[tuple[str, bytes]]
@@ -73,7 +73,9 @@ def read_tar_chunk(file: Path, number: int) -> Iterator[bytes]:
 
 def read_parquet(file: Path) -> Iterator[object]:
     """Give all members of a shard."""
-    for found in stream_rows(parquet.ParquetFile(file), str(file)):
+    for found in stream_rows(
+        open_file := parquet.ParquetFile(file), str(file), shard_columns(open_file.schema_arrow)
+    ):
         yield from row_contents(found)
 
 

@@ -17,6 +17,7 @@ from digitrec.bulk.pack import pack
 from digitrec.bulk.parts import IDENTITY
 from digitrec.bulk.run import RunSettings
 from digitrec.errors import InputError, RunError
+from digitrec.scans.inputs import InputOptions
 from digitrec.scans.labelled import png
 
 
@@ -255,3 +256,52 @@ def test_small_row_groups_share_a_part_and_a_large_one_has_several(
         dataset.dataset(out).to_table()["digit"].to_pylist() for out in (small.out, large.out)
     ]
     assert digits[0] == digits[1]
+
+
+@pytest.mark.parametrize("kind", ["bytes", "image", "named", "nameless", "large"])
+def test_shards_of_others(scans: Path, tmp_path: Path, kind: str) -> None:
+    """As Ray's read_binary_files and Hugging Face's data sets have them, and with any names."""
+    contents = [path.read_bytes() for path in sorted(scans.iterdir())][:4]
+    names = ["a.png", "b#.png", "a.png", "d.png"]
+    image = [{"bytes": one, "path": name} for one, name in zip(contents, names, strict=True)]
+    columns: dict[str, object] = {
+        "bytes": {"bytes": contents, "path": names, "label": [7, 2, 1, 0]},
+        "image": {"image": image, "label": [7, 2, 1, 0]},
+        "named": {"scan": contents, "page": names, "path": [1, 2, 3, 4]},
+        "nameless": {"label": [7, 2, 1, 0], "image": [{**one, "path": None} for one in image]},
+        "large": {
+            "content": pa.array(contents, pa.large_binary()),
+            "path": pa.array(names).dictionary_encode(),
+        },
+    }[kind]
+    file = tmp_path / "theirs.PARQUET"
+    parquet.write_table(pa.table(columns), file, row_group_size=3)
+    options = InputOptions()
+    if kind == "named":
+        options = InputOptions(path_column="page", content_column="scan")
+    given = RunSettings(
+        inputs=(str(file),), out=str(tmp_path / "result"), quiet=True, options=options
+    )
+    classify(given)
+    table = dataset.dataset(given.out, format="parquet").to_table()
+    assert table["digit"].to_pylist() == [7, 2, 1, 0]
+    if kind == "nameless":
+        names = ["row 1", "row 2", "row 3", "row 4"]
+    assert table["path"].to_pylist() == [f"{file}#{name}" for name in names]
+
+
+def test_a_column_that_is_not_there_is_said(scans: Path, tmp_path: Path) -> None:
+    given = shard(tmp_path / "pages.parquet", ["x"] * 3, scans, 2)
+    with pytest.raises(InputError, match="no column scan of image files' bytes, but path"):
+        classify(replace(given, options=InputOptions(content_column="scan")))
+    assert not Path(given.out).exists()
+
+
+def test_a_folder_of_others_parquet_is_no_riddle(scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    shard(tmp_path / "theirs/0.parquet", ["x"] * 3, scans, 2)
+    given = RunSettings(inputs=(str(tmp_path / "theirs"),), out=str(tmp_path / "r"), quiet=True)
+    with pytest.raises(InputError, match=r"no scans in .*named: FOLDER/\*\.parquet"):
+        classify(given)
+    named = replace(given, inputs=(f"{tmp_path}/theirs/*.parquet",))
+    assert classify(named).run["counts"]["accept"] == 3
