@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from digitrec.bulk.chunks import CHUNKS, END
-from digitrec.bulk.lock import LOCK
 from digitrec.errors import InputError
 from digitrec.folder import Folder
+from digitrec.lock import LOCK
 
 RUN = "_run.json"
 SCHEMA_VERSION = 2

@@ -29,13 +29,13 @@ from digitrec.bulk.chunks import (
     read_end,
     shown_digest,
 )
-from digitrec.bulk.lock import exclusive
 from digitrec.bulk.tally import Tally, counts, limit, speed
 from digitrec.bulk.trace import Trace
 from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder, open_folder
 from digitrec.interrupt import interrupt_waits
+from digitrec.lock import exclusive
 from digitrec.progress import progress
 from digitrec.scans.inputs import stream_inputs
 from digitrec.scans.paths import readable

@@ -15,11 +15,12 @@ from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from digitrec import plots_study
-from digitrec.errors import DigitrecError, RunError
+from digitrec.errors import DigitrecError, InputError, RunError
 from digitrec.folder import Folder, open_folder
+from digitrec.lock import exclusive
 from digitrec.model.bundle import CARD
 from digitrec.progress import progress
-from digitrec.ray_session import ray_session
+from digitrec.ray_session import is_cluster, ray_session
 from digitrec.scans import mnist
 from digitrec.training.claims import CLAIMS, Claim, Curves
 from digitrec.training.epoch_log import EpochRecord, parse_records
@@ -63,13 +64,15 @@ def study(settings: StudySettings) -> Studied:
     mnist.load("train", settings.data)  # fetched once, before all runs want it
     folder = open_folder(settings.out)
     runs = [_settings(recipe, settings) for recipe in (REPORT, *STUDY.values())]
-    left = [run for run in runs if not _is_finished(run)]
-    if left:
-        with ray_session():
-            _train(left, settings.quiet)
-    records = {run.recipe.name: _records(run) for run in runs}
-    table = _table(runs, records)
-    _write(folder, records, table)
+    with exclusive(folder, settings.out) as check_lock:
+        left = [run for run in runs if not _is_finished(run)]
+        if left:
+            with ray_session():
+                _train(left, settings.quiet)
+        records = {run.recipe.name: _records(run) for run in runs}
+        table = _table(runs, records)
+        check_lock()
+        _write(folder, records, table)
     return Studied(records, table)
 
 
@@ -100,7 +103,11 @@ def _is_finished(run: TrainSettings) -> bool:
 
 def _train(runs: list[TrainSettings], quiet: bool) -> None:
     """Train runs side by side, and show how many of all their epochs are done."""
-    cpus = int(ray.cluster_resources()["CPU"])
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if not cpus and not is_cluster():
+        raise InputError("a study needs a CPU at least: Ray has none on this machine")
+    # A cluster that grows from none adds a node when it sees a run wait.
+    cpus = max(1, cpus)
     log.info("%d runs of %d epochs, %d at a time", len(runs), runs[0].recipe.epochs, cpus)
     total = sum(run.recipe.epochs for run in runs)
     shown = 0
