@@ -23,7 +23,8 @@ ANY_HOST = re.compile(r"AF_INET6?\b")
 def named(environment: dict[str, str], home: Path) -> dict[str, str]:
     """Give an environment whose home is this folder, and where nobody has settled a thing."""
     unset = (
-        "DIGITREC_DATA", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY", "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN",
+        "DIGITREC_DATA", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY", "RAY_ADDRESS",
+        "RAY_AUTH_MODE", "RAY_AUTH_TOKEN",
         "RAY_AUTH_TOKEN_PATH", "RAY_USAGE_STATS_ENABLED", "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
         "XDG_DATA_HOME", "XDG_STATE_HOME",
     )  # fmt: skip
