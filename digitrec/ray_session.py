@@ -25,8 +25,6 @@ PROBE_SECONDS = 10.0
 # of a socket has 107 bytes at most, on macOS 103.
 SOCKET_BYTES, SESSION_BYTES = 103, 66
 
-logger = logging.getLogger("digitrec")
-
 
 @contextmanager
 def ray_session() -> Iterator[None]:
@@ -90,13 +88,14 @@ def _ray_folder() -> Iterator[str | None]:
 def _connect(address: str | None, folder: str | None) -> None:
     if address is None:
         _settle_token()
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _temp_dir=folder,
-        )
+        with _without_usage_server():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+            )
         return
     _probe(address)
     # What answers may be no Ray: one try then, of 40 s, and not Ray's usual 20.
@@ -105,6 +104,21 @@ def _connect(address: str | None, folder: str | None) -> None:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as why:
         raise _no_cluster(address, str(why)) from why
+
+
+@contextmanager
+def _without_usage_server() -> Iterator[None]:
+    """Keep Ray from starting the server of its usage statistics.
+
+    It starts with them off and without a dashboard too, sends nothing then, but asks the network
+    which cloud this is: three addresses, one of them by name.
+    """
+    start = services.start_api_server
+    services.start_api_server = lambda *_, **__: (None, None)
+    try:
+        yield
+    finally:
+        services.start_api_server = start
 
 
 def _settle_token() -> None:
