@@ -103,23 +103,30 @@ def _is_finished(run: TrainSettings) -> bool:
 
 def _train(runs: list[TrainSettings], quiet: bool) -> None:
     """Train runs side by side, and show how many of all their epochs are done."""
-    cpus = int(ray.cluster_resources().get("CPU", 0))
-    if not cpus and not is_cluster():
-        raise InputError("a study needs a CPU at least: Ray has none on this machine")
-    # A cluster that grows from none adds a node when it sees a run wait.
-    cpus = max(1, cpus)
-    log.info("%d runs of %d epochs, %d at a time", len(runs), runs[0].recipe.epochs, cpus)
+    log.info("%d runs of %d epochs, %d at a time", len(runs), runs[0].recipe.epochs, _at_once())
     total = sum(run.recipe.epochs for run in runs)
     shown = 0
     with progress("study", total, quiet=quiet, unit="epochs") as advance:
-        for _ in _side_by_side(runs, cpus):
+        for _ in _side_by_side(runs):
             done = sum(len(_records(run)) for run in runs)
             advance(done - shown)
             shown = done
 
 
-def _side_by_side(runs: list[TrainSettings], at_once: int) -> Iterator[None]:
-    """Call runs as Ray tasks, so many at once; come back now and then, until all have ended.
+def _at_once() -> int:
+    """Say how many runs Ray has CPUs for now; one waits for a cluster's first, so that it grows.
+
+    Raises:
+        InputError: there is no CPU, and there never will be.
+    """
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if not cpus and not is_cluster():
+        raise InputError("a study needs a CPU: Ray's session on this machine has none")
+    return max(1, cpus)
+
+
+def _side_by_side(runs: list[TrainSettings]) -> Iterator[None]:
+    """Call runs as Ray tasks, one for each CPU; come back now and then, until all have ended.
 
     Raises:
         DigitrecError: a run's own; those that were called before it are waited for.
@@ -130,7 +137,7 @@ def _side_by_side(runs: list[TrainSettings], at_once: int) -> Iterator[None]:
     waiting, failed = list(runs), list[tuple[str, Exception]]()
     running: dict[Any, TrainSettings] = {}
     while running or (waiting and not failed):
-        while waiting and len(running) < at_once and not failed:
+        while waiting and len(running) < _at_once() and not failed:
             run = waiting.pop(0)
             running[task.remote(run)] = run
         ended, _ = ray.wait(list(running), timeout=LOOK_SECONDS)
