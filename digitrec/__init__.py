@@ -1,11 +1,17 @@
 """digitrec: handwritten digits read in bulk, with a known error rate."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from digitrec.version import __version__
 
 if TYPE_CHECKING:
     from digitrec.reading import Reading, read
+
+# Before ONNX Runtime's first import, in every process that imports digitrec: else it keeps a device
+# id in the user's cache folder and sends events to its maker. Nobody's scans are anybody's events,
+# so that whatever the variable said before does not count.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = ["Reading", "__version__", "read"]
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from digitrec.cache import cache_folder
 from digitrec.commands import cascade, classify, data, evaluate, pack, predict, study, train, verify
 from digitrec.commands.parsing import Parser
 from digitrec.errors import DigitrecError
@@ -19,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # What OpenCV can't decode becomes the row's reason; it need not say so too.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    # What matplotlib keeps lies with what digitrec keeps, and not with the user's own.
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     _log_to_stderr(quiet=getattr(options, "quiet", False))
     try:
         options.run(options)

@@ -11,6 +11,8 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import socket
+import struct
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -32,6 +34,9 @@ STALL_SECONDS = 60.0
 # What a child is handed at a time, and so what its death makes the next one do again.
 BATCH_SCANS, BATCH_BYTES = 256, 2**26
 POLL_SECONDS = 0.02
+# A child has this long to get ready at least: forking is quick, opening a network takes 0.1 s.
+START_SECONDS = 5.0
+READY = "ready"
 # A child that dies before it touches a scan has another reason; so often it is tried again.
 TRIES = 3
 PR_SET_PDEATHSIG = 1
@@ -104,7 +109,9 @@ class _Child:
 
     def _start(self) -> None:
         self._place = self._context.RawValue("q", -1)
+        self._is_ready = False
         self._pipe, theirs = self._context.Pipe()
+        _limit(self._pipe, self._stall_seconds)
         self._process = self._context.Process(
             target=_serve,
             args=(theirs, self._place, self._bundle, self._noted),
@@ -141,21 +148,46 @@ class _Child:
     def _ask(self, batch: list[Content]) -> Readings | str:
         """Give a batch's readings, or how the child ended."""
         try:
+            # A child that hangs before it listens would take no more than a socket's buffer.
+            if not self._is_ready:
+                patience = max(self._stall_seconds, START_SECONDS)
+                if not self._answers(patience):
+                    return f"not ready after {patience:.0f} s"
+                self._is_ready = self._pipe.recv() == READY
             self._pipe.send(batch)
-            place, stalled, last = -1, 0.0, time.monotonic()
-            while not self._pipe.poll(POLL_SECONDS):
-                now = time.monotonic()
-                # While this process is stopped, so is its child: that does not count.
-                stalled, last = stalled + min(now - last, 1.0), now
-                if (at := self._place.value) != place:
-                    place, stalled = at, 0.0
-                elif stalled > self._stall_seconds:
-                    return f"no answer for {self._stall_seconds:.0f} s"
+            if not self._answers(self._stall_seconds):
+                return self._silence()
             readings: Readings = self._pipe.recv()
             return readings
+        except BlockingIOError:  # it stands still in the midst of a batch or of its answer
+            return self._silence()
         except (EOFError, OSError):
             self._process.join(10)
             return f"its reader died ({_ending(self._process.exitcode)})"
+
+    def _answers(self, patience: float) -> bool:
+        """Wait until there is an answer; False where the child stands still for so many seconds."""
+        place, stalled, last = -1, 0.0, time.monotonic()
+        while not self._pipe.poll(POLL_SECONDS):
+            now = time.monotonic()
+            # While this process is stopped, so is its child: that does not count.
+            stalled, last = stalled + min(now - last, 1.0), now
+            if (at := self._place.value) != place:
+                place, stalled = at, 0.0
+            elif stalled > patience:
+                return False
+        return True
+
+    def _silence(self) -> str:
+        return f"no answer for {self._stall_seconds:.0f} s"
+
+
+def _limit(pipe: Connection, seconds: float) -> None:
+    """Have a pipe raise BlockingIOError where not a byte goes in or out for so long."""
+    limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+    with socket.socket(fileno=os.dup(pipe.fileno())) as end:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 
 def _ending(code: int | None) -> str:
@@ -176,6 +208,7 @@ def _serve(pipe: Connection, place: Any, bundle: Bundle, noted: bool) -> None:
     def note(k: int) -> None:
         place.value = k
 
+    pipe.send(READY)
     while True:
         try:
             batch: list[Content] = pipe.recv()

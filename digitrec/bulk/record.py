@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from digitrec.bulk.chunks import CHUNKS, END, chunk_name
-from digitrec.bulk.lock import LOCK
 from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder
+from digitrec.lock import LOCK
 
 RUN = "_run.json"
 log = logging.getLogger(__name__)

@@ -18,7 +18,6 @@ from digitrec.bulk import record
 from digitrec.bulk.chunks import CHUNKS, END, End, chunk_numbers, read_chunk, read_end
 from digitrec.bulk.hands import Hands, here_hands, ray_hands
 from digitrec.bulk.listing import Listing
-from digitrec.bulk.lock import exclusive
 from digitrec.bulk.reconcile import reconcile
 from digitrec.bulk.tally import Tally, counts, limit, speed
 from digitrec.bulk.trace import Trace
@@ -26,6 +25,7 @@ from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import InputError, RunError
 from digitrec.files import is_uri
 from digitrec.folder import Folder, open_folder
+from digitrec.lock import exclusive
 from digitrec.progress import progress
 from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions, check_some_are_there, stream_inputs
 from digitrec.scans.paths import readable

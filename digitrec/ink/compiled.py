@@ -1,13 +1,12 @@
 """Machine code of the normaliser's inner loops: made by Numba once on a machine, then kept.
 
 Compiling takes half a minute. The code lies in the user's cache folder (or the one that
-`DIGITREC_DATA` names) under a hash of its source, wherever the package itself lies, so that a job
-on a cluster, which unpacks the package anew, finds it too. A cache that can't be written to is
-read all the same; where there is none, every process compiles for itself.
+`DIGITREC_DATA` names) under a hash of its source and of the CPU it is for, wherever the package
+itself lies, so that a job on a cluster, which unpacks the package anew, finds it too. Where it
+can't be kept there, a private folder in the temporary directory has it; see `cache`.
 """
 
 import logging
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ import numba
 from numba.core import event
 from numba.core.caching import InTreeCacheLocator
 
-from digitrec.cache import compiled_folder
+from digitrec.cache import compiled_folder, usable_folder
 
 logger = logging.getLogger("digitrec")
 
@@ -23,19 +22,15 @@ logger = logging.getLogger("digitrec")
 class CacheLocator(InTreeCacheLocator):
     """Tells Numba where the machine code of a function lies: by what this room's sources say."""
 
-    def __init__(self, function: Any, file: str) -> None:
+    def __init__(self, function: Any, file: str, folder: str) -> None:
         super().__init__(function, file)
-        self._cache_path = str(compiled_folder())
+        self._cache_path = folder
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> "CacheLocator | None":
         """Give the locator; None where there is no cache, and none can be made."""
-        locator = cls(function, file)
-        try:
-            locator.ensure_cache_path()
-        except OSError:
-            return locator if os.path.isdir(locator._cache_path) else None
-        return locator
+        folder = usable_folder()
+        return None if folder is None else cls(function, file, str(folder))
 
 
 class _Announcer(event.Listener):
@@ -46,7 +41,14 @@ class _Announcer(event.Listener):
 
     def on_start(self, event: Any) -> None:
         if not self.said:
-            logger.warning("compiling the normaliser for this machine, once: half a minute …")
+            folder = usable_folder()
+            if folder is None:
+                often = "and for this process alone, as it can be kept nowhere (see DIGITREC_DATA)"
+            elif folder != compiled_folder():
+                often = f"once until {folder} is cleared: {compiled_folder()} can't be written to"
+            else:
+                often = "once"
+            logger.warning("compiling the normaliser for this machine, %s: half a minute …", often)
             self.said = True
 
     def on_end(self, event: Any) -> None:

@@ -7,6 +7,7 @@
     tensorboard/      the same curves, for TensorBoard
     plots/            the pictures
     bundle/           the trained model
+    _lock             while a run is in the folder
 
 All but the checkpoints is written on the driver's own disk. Behind a URI that is a temporary
 folder, copied up after each epoch and at the end.
@@ -14,8 +15,8 @@ folder, copied up after each epoch and at the end.
 
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from pyarrow import fs
 
 from digitrec.errors import InputError
 from digitrec.files import write_json
-from digitrec.folder import open_folder
+from digitrec.folder import Folder, open_folder
+from digitrec.lock import LOCK, exclusive
 from digitrec.training.recipes import Recipe
 
 RECIPE, LOG, TEXT_LOG, BUNDLE = "recipe.json", "log.jsonl", "train.log", "bundle"
@@ -37,12 +39,30 @@ class RunFolder:
     path: str  # absolute, or within `filesystem`
     filesystem: fs.FileSystem | None  # None: this machine's
     local: Path
+    target: Folder
+    out: str  # what `target` was opened from
+    resume: bool
+    held: ExitStack  # what ends with the run: its lock
 
-    def begin(self, recipe: Recipe) -> None:
-        """Make the folder and mark it as a run of this recipe."""
+    def begin(self, recipe: Recipe) -> Callable[[], None]:
+        """Make the folder, keep other runs out of it, and mark it as a run of this recipe.
+
+        Returns:
+            A function to call now and then, which raises RunError if another run took over.
+
+        Raises:
+            InputError: another run is in the folder, or came before this one.
+        """
+        check_lock = self.held.enter_context(exclusive(self.target, self.out))
+        if self.filesystem is None:
+            self.held.callback(self.target.delete, LOCK)
+        _check(self.target, recipe, resume=self.resume)
+        if self.filesystem is not None:
+            _fetch_logs(self.filesystem, self.path, self.local)
         (self.filesystem or fs.LocalFileSystem()).create_dir(self.path)
         write_json(self.local / RECIPE, asdict(recipe))
         self.publish()
+        return check_lock
 
     def publish(self) -> None:
         """Copy what was written here up to the URI, if the folder lies behind one."""
@@ -69,26 +89,36 @@ def open_run_folder(out: str, recipe: Recipe, *, resume: bool) -> Iterator[RunFo
         InputError: `out` can't be used, holds something else, or another run.
     """
     target = open_folder(out)
-    filesystem = target.remote.filesystem if target.remote else None
-    store = filesystem or fs.LocalFileSystem()
+    _check(target, recipe, resume=resume)
+    with ExitStack() as held:
+        if target.remote is None:
+            local, filesystem = target.path, None
+        else:
+            temporary = tempfile.TemporaryDirectory(prefix="digitrec-run-")
+            local, filesystem = held.enter_context(temporary), target.remote.filesystem
+        yield RunFolder(
+            target.name, target.path, filesystem, Path(local), target, out, resume, held
+        )
+
+
+def _check(target: Folder, recipe: Recipe, *, resume: bool) -> None:
+    """Refuse a folder that holds something else, or a run that is not the one to resume."""
+    store = target.remote.filesystem if target.remote else fs.LocalFileSystem()
     try:
-        _check(store, target.path, target.name, recipe, resume=resume)
+        _check_store(store, target.path, target.name, recipe, resume=resume)
     except OSError as why:
         raise InputError(f"the run folder {target.name} can't be used: {why}") from why
-    if filesystem is None:
-        yield RunFolder(target.name, target.path, None, Path(target.path))
-        return
-    with tempfile.TemporaryDirectory(prefix="digitrec-run-") as local:
-        _fetch_logs(filesystem, target.path, Path(local))
-        yield RunFolder(target.name, target.path, filesystem, Path(local))
 
 
-def _check(store: fs.FileSystem, path: str, out: str, recipe: Recipe, *, resume: bool) -> None:
-    """Refuse a folder that holds something else, or a run that is not the one to resume."""
+def _check_store(
+    store: fs.FileSystem, path: str, out: str, recipe: Recipe, *, resume: bool
+) -> None:
     kind = store.get_file_info(path).type
     if kind == fs.FileType.File:
         raise InputError(f"the run folder {out} is a file: choose another --out")
-    if kind == fs.FileType.NotFound or not store.get_file_info(fs.FileSelector(path)):
+    if kind == fs.FileType.NotFound:
+        return
+    if all(info.base_name == LOCK for info in store.get_file_info(fs.FileSelector(path))):
         return
     if store.get_file_info(f"{path}/{RECIPE}").type != fs.FileType.File:
         raise InputError(f"{out} holds something else than a run: choose another --out")

@@ -15,11 +15,12 @@ from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from digitrec import plots_study
-from digitrec.errors import DigitrecError, RunError
+from digitrec.errors import DigitrecError, InputError, RunError
 from digitrec.folder import Folder, open_folder
+from digitrec.lock import exclusive
 from digitrec.model.bundle import CARD
 from digitrec.progress import progress
-from digitrec.ray_session import ray_session
+from digitrec.ray_session import is_cluster, ray_session
 from digitrec.scans import mnist
 from digitrec.training.claims import CLAIMS, Claim, Curves
 from digitrec.training.epoch_log import EpochRecord, parse_records
@@ -63,13 +64,15 @@ def study(settings: StudySettings) -> Studied:
     mnist.load("train", settings.data)  # fetched once, before all runs want it
     folder = open_folder(settings.out)
     runs = [_settings(recipe, settings) for recipe in (REPORT, *STUDY.values())]
-    left = [run for run in runs if not _is_finished(run)]
-    if left:
-        with ray_session():
-            _train(left, settings.quiet)
-    records = {run.recipe.name: _records(run) for run in runs}
-    table = _table(runs, records)
-    _write(folder, records, table)
+    with exclusive(folder, settings.out) as check_lock:
+        left = [run for run in runs if not _is_finished(run)]
+        if left:
+            with ray_session():
+                _train(left, settings.quiet)
+        records = {run.recipe.name: _records(run) for run in runs}
+        table = _table(runs, records)
+        check_lock()
+        _write(folder, records, table)
     return Studied(records, table)
 
 
@@ -100,19 +103,30 @@ def _is_finished(run: TrainSettings) -> bool:
 
 def _train(runs: list[TrainSettings], quiet: bool) -> None:
     """Train runs side by side, and show how many of all their epochs are done."""
-    cpus = int(ray.cluster_resources()["CPU"])
-    log.info("%d runs of %d epochs, %d at a time", len(runs), runs[0].recipe.epochs, cpus)
+    log.info("%d runs of %d epochs, %d at a time", len(runs), runs[0].recipe.epochs, _at_once())
     total = sum(run.recipe.epochs for run in runs)
     shown = 0
     with progress("study", total, quiet=quiet, unit="epochs") as advance:
-        for _ in _side_by_side(runs, cpus):
+        for _ in _side_by_side(runs):
             done = sum(len(_records(run)) for run in runs)
             advance(done - shown)
             shown = done
 
 
-def _side_by_side(runs: list[TrainSettings], at_once: int) -> Iterator[None]:
-    """Call runs as Ray tasks, so many at once; come back now and then, until all have ended.
+def _at_once() -> int:
+    """Say how many runs Ray has CPUs for now; one waits for a cluster's first, so that it grows.
+
+    Raises:
+        InputError: there is no CPU, and there never will be.
+    """
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if not cpus and not is_cluster():
+        raise InputError("a study needs a CPU: Ray's session on this machine has none")
+    return max(1, cpus)
+
+
+def _side_by_side(runs: list[TrainSettings]) -> Iterator[None]:
+    """Call runs as Ray tasks, one for each CPU; come back now and then, until all have ended.
 
     Raises:
         DigitrecError: a run's own; those that were called before it are waited for.
@@ -123,7 +137,7 @@ def _side_by_side(runs: list[TrainSettings], at_once: int) -> Iterator[None]:
     waiting, failed = list(runs), list[tuple[str, Exception]]()
     running: dict[Any, TrainSettings] = {}
     while running or (waiting and not failed):
-        while waiting and len(running) < at_once and not failed:
+        while waiting and len(running) < _at_once() and not failed:
             run = waiting.pop(0)
             running[task.remote(run)] = run
         ended, _ = ray.wait(list(running), timeout=LOOK_SECONDS)

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from digitrec.model.bundle import (
 )
 from digitrec.model.engine import NetworkEngine, open_engine
 from digitrec.model.network import NETWORKS, folded
-from digitrec.ray_session import ray_session
+from digitrec.ray_session import is_cluster, ray_session
 from digitrec.scans.labelled import load_labelled
 from digitrec.training.data import (
     Arrays,
@@ -98,21 +98,30 @@ def train(settings: TrainSettings) -> Trained:
         ray_session(),
     ):
         use_gpu = _use_gpu(settings.device, settings.workers)
-        folder.begin(settings.recipe)
+        check_lock = folder.begin(settings.recipe)
         with _text_log(folder.local / TEXT_LOG):
             data = joined(parts), measuring, strengths(parts, settings.recipe)
-            state = _fit(settings, folder, data, use_gpu=use_gpu)
+            state = _fit(settings, folder, data, check_lock, use_gpu=use_gpu)
+            check_lock()
             records = [EpochRecord(**record) for record in state["records"]]
             write_records(folder.local / LOG, records)
             network = _network(settings.recipe, state["network"])
             _save(settings.recipe, folder.local / BUNDLE, network, parts, measuring)
             bundle, measured = _measure(settings, folder.local / BUNDLE, name)
             _draw(records, parts, measured, folder.local / "plots")
+        check_lock()
         folder.publish()
     return Trained(records, bundle.card)
 
 
-def _fit(settings: TrainSettings, folder: RunFolder, data: WorkerData, *, use_gpu: bool) -> Any:
+def _fit(
+    settings: TrainSettings,
+    folder: RunFolder,
+    data: WorkerData,
+    check_lock: Callable[[], None],
+    *,
+    use_gpu: bool,
+) -> Any:
     """Run Ray Train; give the state that the last epoch's checkpoint holds."""
     recipe = settings.recipe
     # Ray looks at its workers every 2 s by default: longer than a small epoch, and twice more at
@@ -136,8 +145,9 @@ def _fit(settings: TrainSettings, folder: RunFolder, data: WorkerData, *, use_gp
         def on_record(record: EpochRecord) -> None:
             announce(record)
             try:
+                check_lock()
                 folder.publish()
-            except OSError as why:  # the next epoch, or the end, tries again
+            except (OSError, RunError) as why:  # the next epoch, or the end, tries again
                 log.warning("the log could not be copied to %s: %s", folder.name, why)
 
         with following(folder.local / LOG, on_record), _endings_said(folder):
@@ -186,11 +196,10 @@ def _use_gpu(device: str, workers: int) -> bool:
             f"--device cuda with --workers {workers} needs as many GPUs: Ray has {gpus}"
         )
     use_gpu = device == "cuda" or (device == "auto" and gpus >= workers)
-    # A cluster may grow; a laptop does not, and Ray would wait for the CPUs for ever.
-    if not use_gpu and "RAY_ADDRESS" not in os.environ and workers > resources["CPU"]:
-        raise InputError(
-            f"--workers {workers} needs as many CPUs: this machine has {resources['CPU']:.0f}"
-        )
+    # A cluster may grow, even from none at all; a laptop does not, and Ray would wait for ever.
+    cpus = int(resources.get("CPU", 0))
+    if not use_gpu and not is_cluster() and workers > cpus:
+        raise InputError(f"--workers {workers} needs as many CPUs: this machine has {cpus}")
     return use_gpu
 
 

@@ -4,12 +4,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
 from digitrec import reading
+from digitrec.bulk import careful
 from digitrec.bulk.careful import join, read_carefully
 from digitrec.errors import RunError, ScanError
 from digitrec.model.bundle import Bundle
@@ -86,6 +88,44 @@ def test_a_reader_that_can_not_even_start_ends_the_run(
     monkeypatch.setattr("digitrec.bulk.careful.open_engine", lambda bundle: os._exit(7))
     with pytest.raises(RunError, match=r"fails: its reader died .exit code 7"):
         read_carefully(iter(scans), bundle)
+
+
+# More than a socket's buffer, so that a child must take part in the hand-over.
+LARGE = os.urandom(100_000)
+
+
+def test_a_reader_that_hangs_before_it_listens_ends_the_run(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digitrec.bulk.careful.open_engine", lambda bundle: time.sleep(1000))
+    monkeypatch.setattr("digitrec.bulk.careful.START_SECONDS", 0.2)
+    start = time.monotonic()
+    with pytest.raises(RunError, match="fails: not ready after 0 s"):
+        read_carefully([LARGE] * 256, bundle, stall_seconds=0.2)
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("first", ["recv", "send"])
+def test_a_reader_that_freezes_in_the_hand_over_is_replaced(
+    first: str, scans: list[Content], bundle: Bundle, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Stopped once, when it should take a batch or before it gives its answer."""
+    whole = getattr(careful.Connection, first)
+    frozen, parent = tmp_path / "frozen", os.getpid()
+
+    def freezing(pipe: careful.Connection, *given: object) -> object:
+        if os.getpid() != parent and given != (careful.READY,) and not frozen.exists():
+            frozen.touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return whole(pipe, *given)
+
+    monkeypatch.setattr(careful.Connection, first, freezing)
+    start = time.monotonic()
+    readings = read_carefully([LARGE] * 30 + scans[:2], bundle, stall_seconds=1)
+    assert frozen.exists()
+    assert readings.digits[30:].tolist() == [7, 2]
+    assert time.monotonic() - start < 30
 
 
 def test_no_child_outlives_the_reading(scans: list[Content], bundle: Bundle) -> None:

@@ -174,7 +174,7 @@ def test_a_damaged_file_is_named_and_made_again(
 def test_two_runs_at_once_and_a_rerun_right_after_a_kill(settings: RunSettings) -> None:
     """Another process holds the folder as a run does; the second refuses, until it is killed."""
     holder = (
-        "import sys, time; from digitrec.bulk.lock import exclusive\n"
+        "import sys, time; from digitrec.lock import exclusive\n"
         "from digitrec.folder import open_folder\n"
         "with exclusive(open_folder(sys.argv[1]), sys.argv[1]):\n"
         "    print('held', flush=True); time.sleep(60)"

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 import digitrec
-from digitrec.cache import compiled_folder
+from digitrec.cache import _cpu, _usable, compiled_folder, say_complete, usable_folder
 from digitrec.scans.normalize import normalize
 from tests.drawing import digit, shown
 
@@ -119,6 +121,102 @@ def test_other_sources_have_other_code(tmp_path: Path, monkeypatch: pytest.Monke
     assert compiled_folder() != before
 
 
+def test_another_cpu_has_its_own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image is built on one machine and runs on others."""
+    monkeypatch.setenv("DIGITREC_DATA", str(tmp_path))
+    _cpu.cache_clear()
+    here = compiled_folder()
+    monkeypatch.setenv("NUMBA_CPU_NAME", "another")
+    _cpu.cache_clear()
+    other = compiled_folder()
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+sse2")
+    _cpu.cache_clear()
+    assert len({here, other, compiled_folder()}) == 3
+    monkeypatch.undo()
+    _cpu.cache_clear()
+
+
+def start(data: Path, program: str, **more: str) -> "subprocess.Popen[str]":
+    """Start a Python process that uses a cache."""
+    environment = {**os.environ, "DIGITREC_DATA": str(data), **more}
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_of_processes_on_another_cpu_one_compiles_and_prepare_ends_with_code(
+    cache: Path, tmp_path: Path
+) -> None:
+    """The code of this CPU is there; that of the other is made once, whoever begins."""
+    copied = tmp_path / "data"
+    shutil.copytree(cache, copied)
+    other = {"NUMBA_CPU_NAME": "x86-64" if platform.machine() == "x86_64" else "generic",
+             "NUMBA_CPU_FEATURES": ""}  # fmt: skip
+    by_prepare = "from digitrec.scans.normalize import prepare\nprepare()"
+    by_load = "from digitrec.scans.normalize import load\nload()"
+    processes = [start(copied, program, **other) for program in (by_prepare, by_load, by_load)]
+    told = "".join(process.communicate(timeout=2 * PATIENCE)[1] for process in processes)
+    assert told.count(ANNOUNCED) == 1, told
+    last = start(copied, by_load, **other)
+    assert last.communicate(timeout=PATIENCE) == ("", "")
+    assert fresh_process(copied, tmp_path).told == ""  # and this CPU's is still there
+
+
+@pytest.mark.parametrize("which", ["data", "data/compiled", "the code's folder", "a file"])
+@pytest.mark.parametrize("mode", [0o020, 0o002])
+def test_code_that_others_could_have_written_is_not_run(
+    which: str, mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("DIGITREC_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    folder = compiled_folder()
+    folder.mkdir(parents=True)
+    file = folder / "find.nbi"
+    file.write_bytes(b"a pickle")
+    say_complete(folder)
+    assert usable_folder() == folder
+    _usable.cache_clear()
+    path = {"the code's folder": folder, "a file": file}.get(which, tmp_path / which)
+    path.chmod(path.stat().st_mode | mode)
+    found = usable_folder()
+    _usable.cache_clear()
+    assert found is not None
+    assert found.is_relative_to(tmp_path / "temporary")
+    assert [made.stat().st_mode & 0o777 for made in (found, *found.parents[:2])] == [0o700] * 3
+    assert f"{path} is not used for machine code" in caplog.text
+    assert "chmod go-w" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_code_of_another_user_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor from the private folder, where they may have come first."""
+    monkeypatch.setenv("DIGITREC_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    folder = compiled_folder()
+    folder.mkdir(parents=True)
+    os.chown(folder, 12345, 12345)
+    found = usable_folder()
+    assert found is not None
+    assert found.is_relative_to(tmp_path / "temporary")
+    _usable.cache_clear()
+    os.chown(found, 12345, 12345)
+    assert usable_folder() is None
+    _usable.cache_clear()
+
+
+def test_where_the_cache_is_damaged_the_code_is_made_again(cache: Path, tmp_path: Path) -> None:
+    """`prepare` ends with code that loads: a folder with some file in it is not enough."""
+    copied = tmp_path / "data"
+    shutil.copytree(cache, copied)
+    for index in copied.rglob("find.*.nbi"):
+        index.unlink()
+    program = "from digitrec.scans.normalize import prepare\nprepare()"
+    assert ANNOUNCED in start(copied, program).communicate(timeout=PATIENCE)[1]
+    assert fresh_process(copied, tmp_path).told == ""
+
+
 def test_a_cache_that_is_read_only_is_used(cache: Path, tmp_path: Path) -> None:
     if os.geteuid() == 0 and shutil.which(WITHOUT_ROOTS_RIGHTS[0]) is None:
         pytest.skip("root may write anywhere, and there is no setpriv to keep it from that")
@@ -136,9 +234,30 @@ def test_a_cache_that_is_read_only_is_used(cache: Path, tmp_path: Path) -> None:
     assert contents_of(cache) == before
 
 
-def test_where_no_cache_can_be_each_process_compiles(tmp_path: Path) -> None:
+def test_where_the_home_is_read_only_the_second_process_finds_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept in a private folder of the temporary directory; and "once" is true."""
     (tmp_path / "file").write_text("in the way")
-    alone = fresh_process(tmp_path / "file/data", tmp_path)
-    assert alone.told.count(ANNOUNCED) == 1
-    assert alone.image == wanted()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    first = fresh_process(tmp_path / "file/data", tmp_path)
+    assert first.told.count(ANNOUNCED) == 1
+    assert "once until" in first.told
+    assert first.image == wanted()
+    again = fresh_process(tmp_path / "file/data", tmp_path)
+    assert (again.told, again.image) == ("", wanted())
+    private = tmp_path / "temporary" / f"digitrec-{os.geteuid()}"
+    assert private.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_where_no_cache_can_be_each_process_compiles_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"digitrec-{os.geteuid()}").write_text("in the way too")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    alone = fresh_process(tmp_path / f"digitrec-{os.geteuid()}/data", tmp_path)
+    assert alone.told.count(ANNOUNCED) == 1
+    assert "for this process alone" in alone.told
+    assert alone.image == wanted()

@@ -1,15 +1,20 @@
 import json
+import multiprocessing
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
 from pyarrow import fs
 
-from digitrec.bulk import lock
-from digitrec.bulk.lock import PlainStore, S3Store, exclusive
+from digitrec import lock
 from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder, open_folder
+from digitrec.lock import PlainStore, S3Store, exclusive
 from digitrec.storage import TRIES
 from tests.faults.s3_server import SLOW_DOWN
 
@@ -151,3 +156,78 @@ def test_a_busy_store_is_asked_again(bucket: str, monkeypatch: pytest.MonkeyPatc
     version = store.write(b"one", None)
     assert next(refusals, None) is None
     assert store.read() == (b"one", version)
+
+
+PROGRAM = """
+import sys
+from digitrec.errors import InputError
+from digitrec.folder import open_folder
+from digitrec.lock import exclusive
+try:
+    with exclusive(open_folder(sys.argv[1]), sys.argv[1]):
+        print("inside")
+except InputError as why:
+    print(why)
+"""
+
+
+def another_process(folder: Path) -> str:
+    """Try to enter a folder from another process; give what it says."""
+    command = [sys.executable, "-c", PROGRAM, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_two_runs_of_one_process_are_kept_apart_as_well(tmp_path: Path) -> None:
+    folder = open_folder(str(tmp_path))
+    (tmp_path / "link").symlink_to(tmp_path)
+    with exclusive(folder, str(tmp_path)):
+        for path in (tmp_path, tmp_path / "link"):
+            with (
+                pytest.raises(InputError, match="another run is writing to"),
+                exclusive(open_folder(str(path)), str(path)),
+            ):
+                pass
+        assert "another run is writing to" in another_process(tmp_path)
+    with exclusive(folder, str(tmp_path)):
+        pass
+    assert another_process(tmp_path) == "inside\n"
+
+
+def test_whoever_reads_the_lock_file_does_not_drop_the_lock(tmp_path: Path) -> None:
+    with exclusive(folder := open_folder(str(tmp_path)), str(tmp_path)):
+        folder.read("_lock")
+        (tmp_path / "_lock").open("a").close()
+        assert "another run is writing to" in another_process(tmp_path)
+
+
+def test_a_lock_file_that_is_deleted_lets_only_its_successor_in(tmp_path: Path) -> None:
+    """A run may have opened the file that its forerunner deletes."""
+    opened = os.open
+
+    def slow(path: str, flags: int, mode: int = 0o777, **more: int) -> int:
+        file = opened(path, flags, mode, **more)
+        if path.endswith("_lock") and not swapped:
+            swapped.append(path)
+            os.unlink(path)
+        return file
+
+    swapped: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", slow)
+        with exclusive(open_folder(str(tmp_path)), str(tmp_path)):
+            assert swapped
+            assert "another run is writing to" in another_process(tmp_path)
+
+
+def test_a_child_that_outlives_a_run_does_not_keep_its_lock(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    leave = context.Event()
+    with exclusive(folder := open_folder(str(tmp_path)), str(tmp_path)):
+        child = context.Process(target=leave.wait, args=(60,), daemon=True)
+        child.start()
+    try:
+        with exclusive(folder, str(tmp_path)):
+            pass
+    finally:
+        leave.set()
+        child.join()

@@ -25,9 +25,10 @@ RENEW_SECONDS, STALE_SECONDS = 10.0, 60.0
 def exclusive(folder: Folder, location: str) -> Iterator[Callable[[], None]]:
     """Keep other runs out of a folder for the length of the block.
 
-    On this machine's file systems the lock goes with its process, however that dies. Behind a URI
+    On this machine's file systems the lock goes with its process, however that dies, and keeps
+    other runs of the same process out too. Behind a URI
     it is a lease: an object renewed every 10 s, which others may take over once it is 60 s old
-    (the machines' clocks must agree within some seconds).
+    (the machines' clocks must agree within some seconds). Whoever holds a lock may delete its file.
 
     Args:
         folder: the folder.
@@ -47,24 +48,68 @@ def exclusive(folder: Folder, location: str) -> Iterator[Callable[[], None]]:
             yield check
 
 
+# Locks held by this process, as file descriptors, so that a child made by `fork` lets go of them.
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    for file in _held:
+        os.close(file)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 @contextmanager
 def _locked(folder: Folder) -> Iterator[None]:
+    path = os.path.join(os.path.realpath(folder.path), LOCK)
+    file = _lock(path, folder.name)
     try:
-        os.makedirs(folder.path, exist_ok=True)
-        file = open(os.path.join(folder.path, LOCK), "a+", encoding="utf-8")  # noqa: SIM115
-    except OSError as why:
-        raise InputError(f"{folder.name} can't be used: {why.strerror}") from why
-    with file:
+        yield
+    finally:
+        # A child that was forked just now may not have closed its copy yet.
+        fcntl.flock(file, fcntl.LOCK_UN)
+        _close(file)
+
+
+def _lock(path: str, name: str) -> int:
+    """Open the file and lock it; give its descriptor."""
+    while True:
         try:
-            # A lock of lockf's kind is not inherited by the processes that a run starts.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as why:
+            raise InputError(f"{name} can't be used: {why.strerror}") from why
+        _held.add(file)
+        try:
+            # `flock` belongs to the opened file: a second run of this very process is refused
+            # too, and whoever closes the file elsewhere in it does not drop the lock.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_file(path, file):
+                return file
         except (BlockingIOError, PermissionError) as why:
+            _close(file)
             raise InputError(
-                f"another run is writing to {folder.name}: wait for it, or choose another --out"
+                f"another run is writing to {name}: wait for it, or choose another --out"
             ) from why
         except OSError as why:
-            raise InputError(f"{folder.name} can't be locked: {why.strerror}") from why
-        yield
+            _close(file)
+            raise InputError(f"{name} can't be locked: {why.strerror}") from why
+        _close(file)  # its owner deleted it between the two calls
+
+
+def _is_file(path: str, file: int) -> bool:
+    """Tell whether an opened file is still the one of this name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def _close(file: int) -> None:
+    _held.discard(file)
+    os.close(file)
 
 
 class LeaseStore(Protocol):
