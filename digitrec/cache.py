@@ -139,10 +139,11 @@ def _unsafe(folder: Path, own: Path) -> Path | None:
         paths += folder.iterdir()
     for path in paths:
         try:
-            found = path.stat()
+            link, found = path.lstat(), path.stat()
         except OSError:  # not there, or nobody's to read
             continue
-        if found.st_uid not in (0, os.geteuid()) or found.st_mode & OTHERS_MAY_WRITE:
+        owners = {link.st_uid, found.st_uid}
+        if not owners <= {0, os.geteuid()} or found.st_mode & OTHERS_MAY_WRITE:
             return path
     return None
 

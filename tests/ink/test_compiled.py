@@ -204,6 +204,13 @@ def test_code_of_another_user_is_not_run(tmp_path: Path, monkeypatch: pytest.Mon
     os.chown(found, 12345, 12345)
     assert usable_folder() is None
     _usable.cache_clear()
+    os.chown(found, os.geteuid(), 0)
+    private = found.parents[1]
+    private.rename(tmp_path / "elsewhere")
+    private.symlink_to(tmp_path / "elsewhere")  # as anybody may in the temporary directory
+    os.chown(private, 12345, 12345, follow_symlinks=False)
+    assert usable_folder() is None
+    _usable.cache_clear()
 
 
 def test_where_the_cache_is_damaged_the_code_is_made_again(cache: Path, tmp_path: Path) -> None:
