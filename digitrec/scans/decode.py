@@ -5,6 +5,7 @@ all else, and has the last word on what OpenCV refuses.
 """
 
 import io
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -16,10 +17,18 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from digitrec.errors import ScanError
+from digitrec.scans import png
 
 # A photograph of 64 megapixels passes; what is larger is no scan of one digit.
 MAX_PIXELS = 2**26
 MAX_BYTES = 2**26
+# While a file is decoded it takes no more memory than this, whatever is in it. That is the 64
+# megapixels in grey, less of what takes more: bytes a pixel, by Pillow's modes.
+MAX_HELD = 2**29
+HELD = {"1": 3, "L": 3, "P": 12, "I;16": 8, "I": 20, "F": 20, "RGB": 12}
+HELD_OTHERWISE, HELD_BY_WEBP = 16, 24
+# A JPEG of more pixels is decoded at half its size.
+REDUCED_FROM = 2**24
 # What is read, and how such files are called.
 ENDINGS = {
     "PNG": (".png", ".apng"),
@@ -53,9 +62,12 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_BEGINNING = PNG_SIGNATURE + b"\0\0\0\x0dIHDR"
-PNG_CHUNK = struct.Struct(">I4s")  # length and name; then the content and a sum of 4 bytes
+PNG_BEGINNING = png.SIGNATURE + b"\0\0\0\x0dIHDR"
+# How Pillow says that a file ends too early.
+SHORT = re.compile(
+    r"truncated|not enough (image )?data|unexpected end|premature|buffer is not large enough",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,8 @@ def decode(content: bytes) -> Decoded:
     if len(content) > MAX_BYTES:
         raise ScanError("too-large", f"{len(content)} bytes, the limit is {MAX_BYTES}")
     if _is_plain_png(content):
-        _check_size(*struct.unpack_from(">II", content, 16))
+        width, height = struct.unpack_from(">II", content, 16)
+        _check_size(width, height, 3 * png.bytes_a_pixel(content))
         pixels = _decode_with_opencv(content)
         if pixels is not None:
             return Decoded(_from_opencv(pixels))
@@ -106,9 +119,9 @@ def _is_plain_png(content: bytes) -> bool:
     """
     if content[:16] != PNG_BEGINNING:
         return False
-    place = len(PNG_SIGNATURE)
+    place = len(png.SIGNATURE)
     while place + 12 <= len(content):
-        length, name = PNG_CHUNK.unpack_from(content, place)
+        length, name = png.CHUNK.unpack_from(content, place)
         if name in (b"acTL", b"eXIf"):
             return False
         place += 12 + length
@@ -130,10 +143,15 @@ def _decode_with_pillow(content: bytes) -> Decoded:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                _check_size(*image.size)
+                _check_size(*image.size, 1)
+                _reduce(image)
+                _check_size(*image.size, _held(image))
                 # Not n_frames: that walks through all of a file which may have millions.
                 more_frames = bool(getattr(image, "is_animated", False))
-                return Decoded(_from_pillow(_upright(image)), more_frames)
+                upright = _upright(image)
+                if image.format == "PNG" and png.is_short(content):
+                    raise ScanError("truncated", "the image ends before its last row")
+                return Decoded(_from_pillow(upright), more_frames)
     except ScanError:
         raise
     except Image.DecompressionBombError as why:
@@ -175,13 +193,33 @@ def _to_eight_bits(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     return ((finite - low) * (255.0 / max(high - low, 1e-9))).astype(np.uint8)
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, held: int) -> None:
+    """Refuse what would take too much memory: `held` bytes a pixel while it is decoded."""
     if width * height > MAX_PIXELS:
         raise ScanError("too-large", f"{width} x {height} pixels, the limit is {MAX_PIXELS}")
+    if width * height * held > MAX_HELD:
+        most = MAX_HELD // held
+        raise ScanError(
+            "too-large", f"{width} x {height} pixels of this kind, of which the limit is {most}"
+        )
+
+
+def _reduce(image: Image.Image) -> None:
+    """Have a JPEG of very many pixels decoded at half its size or less, which its codec can."""
+    width, height = image.size
+    if image.format == "JPEG" and width * height > REDUCED_FROM:
+        image.draft(None, (width // 2, height // 2))
+
+
+def _held(image: Image.Image) -> int:
+    """Give how many bytes a pixel takes while it is decoded, all copies together: measured."""
+    if image.format == "WEBP":
+        return HELD_BY_WEBP
+    return HELD.get(image.mode, HELD_OTHERWISE)
 
 
 def _unidentified(content: bytes) -> ScanError:
-    if PNG_SIGNATURE.startswith(content[:8]) or content.startswith(PNG_SIGNATURE):
+    if png.SIGNATURE.startswith(content[:8]) or content.startswith(png.SIGNATURE):
         return ScanError("truncated", "the file ends within its header")
     for signature, place, name in ARCHIVES:
         if content.startswith(signature, place):
@@ -191,6 +229,6 @@ def _unidentified(content: bytes) -> ScanError:
 
 def _damaged(why: Exception) -> ScanError:
     words = str(why) or type(why).__name__
-    if "truncated" in words or isinstance(why, EOFError):
+    if SHORT.search(words) or isinstance(why, EOFError):
         return ScanError("truncated", words)
     return ScanError("unreadable", f"damaged: {words}")
