@@ -1,5 +1,6 @@
 """Locations of files; and writing them so that a reader sees the old or the new, never half."""
 
+import errno
 import json
 import os
 import re
@@ -50,13 +51,31 @@ def _sync(path: str | Path, flags: int) -> None:
 
 
 def check_is_free(folder: Path) -> None:
-    """Check that files can be written to a folder without mixing with others.
+    """Make a folder for files that must not mix with others.
 
     Raises:
-        InputError: there is something already.
+        InputError: there is something already, or it can't be made.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.is_file():
         raise InputError(f"{folder} holds something already: choose another --out")
+    make_folder(folder)
+    if any(folder.iterdir()):
+        raise InputError(f"{folder} holds something already: choose another --out")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, before the work whose results it is for.
+
+    Raises:
+        InputError: it can't be made, or not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as why:
+        words = why.strerror if isinstance(why, OSError) else why
+        raise InputError(f"{folder} can't be used: {words}: choose another --out") from why
 
 
 def file_name(name: str) -> str:

@@ -7,16 +7,17 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitrec.errors import InputError, ScanError
+from digitrec.errors import ScanError
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import Engine, open_engine
 from digitrec.model.shipped import DEFAULT
 from digitrec.scans.contents import content as file_content
-from digitrec.scans.decode import Decoded, decode
+from digitrec.scans.decode import MAX_PIXELS, Decoded, decode
 from digitrec.scans.normalize import SIDE, inspect, normalize
 
 # A scan is a file's path, an image file's content, or pixels: uint8 [H, W], [H, W, 3] or [H, W, 4].
@@ -28,7 +29,9 @@ Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 ACCEPT, REVIEW, BLANK, ERROR = "accept", "review", "blank", "error"
 NOT_A_DIGIT = "not-a-digit"
+NO_DIGIT = -1  # in columns of digits
 STAGES = ("read", "decode", "normalise", "infer")
+EXPECTED = "expected uint8 [H, W], [H, W, 3] or [H, W, 4]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What N scans were read as, as columns. Values of rows without a digit mean nothing."""
+    """What N scans were read as, as columns: without a digit -1 and NaN."""
 
     digits: NDArray[np.int8]  # [N]
     confidences: NDArray[np.float32]  # [N]
@@ -91,20 +94,20 @@ class Readings:
         return None if np.isnan(self.digit_score[k]) else float(self.digit_score[k])
 
 
-def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = DEFAULT) -> list[Reading]:
+def read(scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT) -> list[Reading]:
     """Read digits, in this process.
 
     Args:
-        scans: paths of image files, contents of image files, or pixel arrays (uint8, grey
-            [H, W], RGB [H, W, 3] or RGBA [H, W, 4]); a single one is a list of one.
+        scans: paths of image files, contents of image files, or pixel arrays (uint8 or bool, grey
+            [H, W] or [H, W, 1], RGB [H, W, 3] or RGBA [H, W, 4]); a single one is a list of one.
         model: a shipped bundle's name, a bundle's folder or a run folder.
 
     Returns:
-        One Reading for each scan, in order. A scan that can't be read has the decision `error`.
+        One Reading for each scan, in order. A scan that can't be read, such as an array of another
+        type or shape, has the decision `error`.
 
     Raises:
         BundleError: `model` is no bundle.
-        InputError: an array has another type or shape.
 
     Example:
         >>> [reading] = read("seven.png")
@@ -113,8 +116,9 @@ def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = DEFAULT) 
     """
     if isinstance(scans, (str, bytes, os.PathLike, np.ndarray)):
         scans = [scans]
+    contents = list(map(_content, scans))
     engine = open_engine(load_bundle(os.fspath(model)))
-    return list(read_contents(map(_content, scans), len(scans), engine, noted=True))
+    return list(read_contents(contents, len(contents), engine, noted=True))
 
 
 def read_scans(
@@ -148,11 +152,18 @@ def read_contents(
     answers = engine.answers(found.scans)
     probabilities, digit_score = answers.probabilities, _known(answers.digit_score, count)
     _decide(found.decisions, found.reasons, digit_score, engine.card.min_digit_score)
+    no_digit = np.isin(found.decisions, (BLANK, ERROR))
     digits = probabilities.argmax(axis=1).astype(np.int8)
+    confidences = probabilities.max(axis=1, initial=0)
+    agreement = _known(answers.agreement, count)
+    # A network answers whatever it is shown: of what shows no digit nothing is handed on.
+    digits[no_digit] = NO_DIGIT
+    for values in (confidences, probabilities, digit_score, agreement):
+        values[no_digit] = np.nan
     clock.stop("infer")
     return Readings(
         digits=digits,
-        confidences=probabilities.max(axis=1, initial=0),
+        confidences=confidences,
         probabilities=probabilities,
         decisions=found.decisions,
         reasons=found.reasons,
@@ -161,7 +172,7 @@ def read_contents(
         digit_score=digit_score,
         scans=found.scans,
         notes=found.notes,
-        agreement=_known(answers.agreement, count),
+        agreement=agreement,
         more_frames=found.more_frames,
         seconds=clock.seconds,
     )
@@ -265,14 +276,25 @@ def _content(scan: Scan) -> Content:
         return scan
     if isinstance(scan, np.ndarray):
         return _checked(scan)
-    return file_content(os.fspath(scan))
+    try:
+        return file_content(os.fspath(scan))
+    except TypeError:
+        return ScanError("unreadable", f"a {type(scan).__name__} is no scan: {EXPECTED}")
 
 
-def _checked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _checked(pixels: NDArray[Any]) -> Content:
+    """Give the pixels of an array, or say why it is no scan."""
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.dtype == np.bool_:
+        pixels = np.where(pixels, np.uint8(255), np.uint8(0))
     channels = pixels.shape[2:]
-    if pixels.dtype != np.uint8 or channels not in ((), (3,), (4,)) or 0 in pixels.shape:
-        raise InputError(
-            f"an array of {pixels.dtype} {list(pixels.shape)} is no scan: "
-            "expected uint8 [H, W], [H, W, 3] or [H, W, 4]"
-        )
-    return pixels
+    if pixels.ndim < 2 or channels not in ((), (3,), (4,)) or 0 in pixels.shape:
+        words = f"an array of shape {list(pixels.shape)} is no scan: {EXPECTED}"
+    elif pixels.dtype != np.uint8:
+        words = f"an array of {pixels.dtype} is no scan: {EXPECTED}"
+    elif pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
+        return ScanError("too-large", f"{pixels.size} pixels, the limit is {MAX_PIXELS}")
+    else:
+        return pixels
+    return ScanError("unreadable", words)

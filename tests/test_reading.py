@@ -6,9 +6,11 @@ import pytest
 import torch
 
 import digitrec
-from digitrec.errors import BundleError, InputError
+from digitrec.errors import BundleError
 from digitrec.model.bundle import Calibration, save_bundle
+from digitrec.model.engine import Engine
 from digitrec.model.network import DigitNet
+from digitrec.reading import read, read_scans
 from digitrec.scans.labelled import png
 
 
@@ -53,16 +55,6 @@ def test_what_has_no_digit_says_why(tmp_path: Path) -> None:
         assert reading.digit is reading.confidence is reading.probabilities is None
 
 
-@pytest.mark.parametrize(
-    "array",
-    [np.zeros((28, 28)), np.zeros((3, 28, 28), np.uint8), np.zeros((0, 5), np.uint8)],
-    ids=["floats", "channels first", "empty"],
-)
-def test_an_array_that_is_no_scan_is_refused(array: np.ndarray) -> None:
-    with pytest.raises(InputError, match="is no scan"):
-        digitrec.read([array])
-
-
 def test_a_model_that_is_none_is_refused(seven: Path) -> None:
     with pytest.raises(BundleError, match="is no bundle"):
         digitrec.read(seven, model=str(seven))
@@ -98,3 +90,53 @@ def test_a_bundle_that_can_not_tell_has_no_digit_score(seven: Path, tmp_path: Pa
     save_bundle(tmp_path / "bundle", DigitNet(), recipe={}, data={})
     [reading] = digitrec.read(seven, model=tmp_path / "bundle")
     assert (reading.decision, reading.digit_score) == ("accept", None)
+
+
+ODD = {
+    "two channels": np.zeros((5, 5, 2), np.uint8),
+    "sixteen bits": np.zeros((5, 5), np.uint16),
+    "floats": np.zeros((5, 5)),
+    "objects": np.array([[None]]),
+    "nothing": np.zeros((0, 5), np.uint8),
+    "a line": np.zeros(5, np.uint8),
+    "a film": np.zeros((2, 5, 5, 3, 1), np.uint8),
+    "a number": 7,
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_one_odd_scan_is_a_row_and_no_exception(
+    kind: str, mnist_test: tuple[np.ndarray, np.ndarray]
+) -> None:
+    seven = mnist_test[0][0]
+    first, odd, last = read([seven, ODD[kind], seven])  # type: ignore[list-item]
+    assert (first.digit, last.digit) == (7, 7)
+    assert (odd.decision, odd.digit, odd.confidence) == ("error", None, None)
+    assert odd.reason is not None
+    assert odd.reason.startswith("unreadable: a")
+    assert "expected uint8 [H, W]" in odd.reason
+
+
+def test_arrays_whose_meaning_is_clear(mnist_test: tuple[np.ndarray, np.ndarray]) -> None:
+    seven = mnist_test[0][0]
+    mask = np.kron(seven, np.ones((4, 4), np.uint8)) > 127
+    assert [one.digit for one in read([seven[:, :, None], mask])] == [7, 7]
+
+
+def test_scans_may_come_from_a_generator(mnist_test: tuple[np.ndarray, np.ndarray]) -> None:
+    images, labels = mnist_test
+    readings = read(image for image in images[:3])
+    assert [one.digit for one in readings] == labels[:3].tolist()
+    assert read(iter(())) == []
+
+
+def test_columns_say_nothing_of_a_row_without_a_digit(
+    engine: Engine, mnist_test: tuple[np.ndarray, np.ndarray]
+) -> None:
+    white = np.full((9, 9), 255, np.uint8)
+    readings = read_scans([white, mnist_test[0][0], b"text"], engine)
+    assert readings.digits.tolist() == [-1, 7, -1]
+    for values in (readings.confidences, readings.digit_score, readings.agreement):
+        assert np.isnan(values).tolist() == [True, False, True]
+    assert np.isnan(readings.probabilities).all(axis=1).tolist() == [True, False, True]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitrec.commands.parsing import add_command, add_quiet
-from digitrec.files import file_name, write_json
+from digitrec.files import file_name, make_folder, write_json
+from digitrec.terminal import decoders_silent
 
 JUNK = "junk"  # what is no digit, in a scorecard
 
@@ -51,6 +52,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from digitrec.scans.labelled import load_labelled
     from digitrec.trust.panel import table
 
+    if options.out:
+        make_folder(options.out)
     models = [name for name in options.names if is_bundle(name)] or [DEFAULT]
     named = [name for name in options.names if not is_bundle(name)]
     sources, left_out = _with_panel(named)
@@ -99,7 +102,8 @@ def _measure(
     from digitrec.trust import evaluate
     from digitrec.trust.panel import compare, entry
 
-    with progress(labelled.name, len(labelled.scans), quiet=options.quiet) as advance:
+    title, count = labelled.name, len(labelled.scans)
+    with decoders_silent(), progress(title, count, quiet=options.quiet) as advance:
         compared = compare(list(engines.values()), labelled, advance)
     entries = []
     for model, (measured, plain) in zip(engines, compared, strict=True):

@@ -4,11 +4,14 @@ import argparse
 import json
 import os
 from dataclasses import asdict
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from digitrec.commands.parsing import add_command, add_model
 from digitrec.errors import InputError
+from digitrec.files import make_folder
+from digitrec.terminal import decoders_silent
 
 
 def add(commands: Any) -> None:
@@ -40,14 +43,27 @@ def _predict(options: argparse.Namespace) -> None:
     from digitrec.scans.paths import readable
 
     for file in options.files:
-        if not os.path.lexists(file):
-            raise InputError(f"no file {readable(file)}")
+        _check_is_file(file)
     if options.explain:
-        _explain(options)
+        make_folder(options.out)
+        with decoders_silent():
+            _explain(options)
         return
-    readings = read(options.files, options.model)
+    with decoders_silent():
+        readings = read(options.files, options.model)
     for file, reading in zip(options.files, readings, strict=True):
         _say(readable(file), reading, options)
+
+
+def _check_is_file(file: str) -> None:
+    from digitrec.scans.paths import readable
+
+    if "\0" in file or not os.path.lexists(file):
+        raise InputError(f"no file {readable(file)}")
+    if os.path.isdir(file):
+        raise InputError(
+            f"{readable(file)} is a folder: digitrec classify reads folders, predict reads files"
+        )
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -73,14 +89,19 @@ def _explain(options: argparse.Namespace) -> None:
 
 
 def _picture_names(files: list[str]) -> list[str]:
-    """Name each file's picture: by its own name, with a number where that comes again."""
+    """Name each file's picture: by its own name, with a number where that comes again.
+
+    Some file systems take capitals for small letters.
+    """
     from digitrec.scans.paths import readable
 
     names: list[str] = []
     for file in files:
         stem = readable(os.path.splitext(os.path.basename(file))[0])
-        same = sum(name == f"{stem}.png" or name.startswith(f"{stem}-") for name in names)
-        names.append(f"{stem}-{same + 1}.png" if same else f"{stem}.png")
+        numbered = (f"{stem}-{number}.png" for number in count(2))
+        taken = {name.lower() for name in names}
+        free = (name for name in chain([f"{stem}.png"], numbered) if name.lower() not in taken)
+        names.append(next(free))
     return names
 
 
@@ -89,6 +110,9 @@ def _say(name: str, reading: Any, options: argparse.Namespace) -> None:
         print(json.dumps({"path": name, **_plain(reading)}))
     elif reading.digit is None:
         print(f"{name}: {reading.reason or reading.decision}")
+    elif reading.decision == "review":
+        sure = f"{100 * (reading.confidence or 0):.1f} % sure"
+        print(f"{name}: to review, perhaps {reading.digit}  ({sure}; {reading.reason})")
     else:
         print(f"{name}: {reading.digit}  ({100 * (reading.confidence or 0):.1f} % sure)")
 

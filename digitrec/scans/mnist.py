@@ -15,6 +15,7 @@ import subprocess
 import tarfile
 import tempfile
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -83,11 +84,20 @@ def _find(folder: Path, name: str) -> bytes:
         for ending in ("", ".gz")
     ):
         if path.is_file():
-            content = gzip.decompress(path.read_bytes()) if path.suffix else path.read_bytes()
+            content = _unpacked(path)
             if not _is_genuine(name, content):
                 raise MnistError(f"{path} is not MNIST's {name}: its MD5 is not {MD5[name]}")
             return content
     raise MnistError(f"no {name} (or {name}.gz) in {folder}: MNIST's four files belong there")
+
+
+def _unpacked(path: Path) -> bytes:
+    """Read a file of a user's, unpacked if it is called .gz."""
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as why:
+        raise MnistError(f"{path} can't be read: {why}") from why
 
 
 def _from_cache(names: tuple[str, ...]) -> list[bytes]:

@@ -180,7 +180,7 @@ def _measured(labelled: LabelledSet, chunks: Sequence[Readings]) -> Measured:
         name=labelled.name,
         labels=labelled.labels,
         answers=np.where(has_digit, np.concatenate([chunk.digits for chunk in chunks]), NO_DIGIT),
-        confidences=has_digit * np.concatenate([chunk.confidences for chunk in chunks]),
+        confidences=np.where(has_digit, np.concatenate([c.confidences for c in chunks]), 0),
         probabilities=np.concatenate([chunk.probabilities for chunk in chunks]),
         digit_score=np.concatenate([chunk.digit_score for chunk in chunks]),
         scans=np.concatenate([chunk.scans for chunk in chunks]),

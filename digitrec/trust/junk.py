@@ -45,6 +45,7 @@ def refusals(engine: Engine, digits: NDArray[np.float32]) -> dict[str, Any]:
     """
     least = engine.card.min_digit_score
     assert least is not None
+    digits = np.nan_to_num(digits)  # a blank one looks like none
     compared = float(np.quantile(digits, 1 - PASSES))
     rows = {DIGITS: _row(digits, least, compared)}
     for name, scans in junk_sets():
