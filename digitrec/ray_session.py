@@ -123,8 +123,8 @@ def _without_usage_server() -> Iterator[None]:
 
 def _settle_token() -> None:
     """Have a token in the environment: Ray would put one into the user's home, for good."""
-    named = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-    if not any(name in os.environ for name in named):
+    has_one = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+    if not has_one and os.environ.get("RAY_AUTH_MODE", "token") == "token":
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 

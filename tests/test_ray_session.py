@@ -98,7 +98,8 @@ def test_a_long_tmpdir_does_not_break_rays_sockets(tmp_path: Path) -> None:
     home, long = tmp_path / "home", tmp_path / ("x" * 120)
     home.mkdir()
     long.mkdir()
-    environment = {**os.environ, "HOME": str(home), "TMPDIR": str(long)}
+    paths = {"HOME": str(home), "TMPDIR": str(long)}
+    environment = {**os.environ, **paths, "RAY_AUTH_MODE": "token"}  # as a session leaves it
     for name in ("RAY_ADDRESS", "RAY_TMPDIR", "RAY_AUTH_TOKEN"):
         environment.pop(name, None)
     before = set(Path("/tmp").glob("dr-*"))
