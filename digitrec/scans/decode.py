@@ -5,7 +5,6 @@ all else, and has the last word on what OpenCV refuses.
 """
 
 import io
-import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from digitrec.errors import ScanError
-from digitrec.scans import png
+from digitrec.scans.signatures import ends_early, ends_in_header, other_kind, says_short
+from digitrec.scans.whole import check_whole
 
 # A photograph of 64 megapixels passes; what is larger is no scan of one digit.
 MAX_PIXELS = 2**26
@@ -41,16 +41,6 @@ ENDINGS = {
     "PPM": (".pgm", ".ppm", ".pbm", ".pnm", ".pfm"),
 }
 FORMATS = tuple(ENDINGS)
-# What people take for scans: how it begins, and where.
-ARCHIVES = (
-    (b"PK\x03\x04", 0, "a zip archive (or .npz)"),
-    (b"ustar", 257, "a tar archive"),
-    (b"\x1f\x8b", 0, "a gzip archive"),
-    (b"7z\xbc\xaf\x27\x1c", 0, "a 7z archive"),
-    (b"Rar!", 0, "a rar archive"),
-    (b"\xfd7zXZ", 0, "an xz archive"),
-)
-
 # EXIF's orientations, and what brings each upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,12 +52,10 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-PNG_BEGINNING = png.SIGNATURE + b"\0\0\0\x0dIHDR"
-# How Pillow says that a file ends too early.
-SHORT = re.compile(
-    r"truncated|not enough (image )?data|unexpected end|premature|buffer is not large enough",
-    re.IGNORECASE,
-)
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_CHUNK = struct.Struct(">I4s")  # length and name; then the content and a sum of 4 bytes
+PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 4, 6: 4}  # as OpenCV gives them, by the kind of colour
+PNG_BEGINNING = PNG_SIGNATURE + b"\0\0\0\x0dIHDR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +85,17 @@ def decode(content: bytes) -> Decoded:
         raise ScanError("too-large", f"{len(content)} bytes, the limit is {MAX_BYTES}")
     if _is_plain_png(content):
         width, height = struct.unpack_from(">II", content, 16)
-        _check_size(width, height, 3 * png.bytes_a_pixel(content))
+        _check_size(width, height, 3 * _png_bytes(content))
         pixels = _decode_with_opencv(content)
         if pixels is not None:
             return Decoded(_from_opencv(pixels))
     return _decode_with_pillow(content)
+
+
+def _png_bytes(content: bytes) -> int:
+    """Give how many bytes OpenCV takes for a pixel of a PNG with a whole header."""
+    bits, colour = content[24], content[25]
+    return PNG_CHANNELS.get(colour, 4) * (2 if bits == 16 else 1)
 
 
 def _decode_with_opencv(content: bytes) -> NDArray[Any] | None:
@@ -119,9 +113,9 @@ def _is_plain_png(content: bytes) -> bool:
     """
     if content[:16] != PNG_BEGINNING:
         return False
-    place = len(png.SIGNATURE)
+    place = len(PNG_SIGNATURE)
     while place + 12 <= len(content):
-        length, name = png.CHUNK.unpack_from(content, place)
+        length, name = PNG_CHUNK.unpack_from(content, place)
         if name in (b"acTL", b"eXIf"):
             return False
         place += 12 + length
@@ -148,10 +142,9 @@ def _decode_with_pillow(content: bytes) -> Decoded:
                 _check_size(*image.size, _held(image))
                 # Not n_frames: that walks through all of a file which may have millions.
                 more_frames = bool(getattr(image, "is_animated", False))
-                upright = _upright(image)
-                if image.format == "PNG" and png.is_short(content):
-                    raise ScanError("truncated", "the image ends before its last row")
-                return Decoded(_from_pillow(upright), more_frames)
+                image.load()
+                check_whole(content, image)
+                return Decoded(_from_pillow(_upright(image)), more_frames)
     except ScanError:
         raise
     except Image.DecompressionBombError as why:
@@ -161,12 +154,14 @@ def _decode_with_pillow(content: bytes) -> Decoded:
     except MemoryError as why:
         raise ScanError("too-large", "not enough memory to decode it") from why
     except Exception as why:  # damaged files make Pillow raise nearly anything
-        raise _damaged(why) from why
+        raise _damaged(content, why) from why
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turn an image as EXIF says; one whose EXIF is damaged stays as it is."""
-    image.load()  # which turns a TIFF, and says so in its EXIF
+    """Turn an image as EXIF says; one whose EXIF is damaged stays as it is.
+
+    Loading it turned a TIFF, and said so in its EXIF.
+    """
     try:
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # Pillow raises nearly anything there
@@ -219,16 +214,15 @@ def _held(image: Image.Image) -> int:
 
 
 def _unidentified(content: bytes) -> ScanError:
-    if png.SIGNATURE.startswith(content[:8]) or content.startswith(png.SIGNATURE):
+    if ends_in_header(content):
         return ScanError("truncated", "the file ends within its header")
-    for signature, place, name in ARCHIVES:
-        if content.startswith(signature, place):
-            return ScanError("not-an-image", f"{name}: unpack it")
+    if (other := other_kind(content)) is not None:
+        return ScanError("not-an-image", other)
     return ScanError("not-an-image", "none of the formats " + ", ".join(FORMATS))
 
 
-def _damaged(why: Exception) -> ScanError:
+def _damaged(content: bytes, why: Exception) -> ScanError:
     words = str(why) or type(why).__name__
-    if SHORT.search(words) or isinstance(why, EOFError):
+    if isinstance(why, EOFError) or says_short(words) or ends_early(content):
         return ScanError("truncated", words)
     return ScanError("unreadable", f"damaged: {words}")
