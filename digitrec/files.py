@@ -44,6 +44,11 @@ def _sync(path: str | Path, flags: int) -> None:
         os.close(handle)
 
 
+def is_uri(location: str) -> bool:
+    """Tell whether a location is a URI, not a path of this machine."""
+    return "://" in location
+
+
 def check_is_free(folder: Path) -> None:
     """Check that files can be written to a folder without mixing with others.
 

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from digitrec.errors import InputError, ScanError
 from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import Engine, open_engine
+from digitrec.model.engine import Engine, open_engine, or_unknown
+from digitrec.model.policy import ACCEPT as ACCEPT
+from digitrec.model.policy import REVIEW as REVIEW
+from digitrec.model.policy import Decided
 from digitrec.model.shipped import DEFAULT
 from digitrec.scans.contents import content as file_content
 from digitrec.scans.decode import Decoded, decode
@@ -26,8 +29,7 @@ Content = bytes | NDArray[np.uint8] | ScanError
 # Pixels → uint8 [28, 28], zero where there is nothing; may raise ScanError.
 Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
-ACCEPT, REVIEW, BLANK, ERROR = "accept", "review", "blank", "error"
-NOT_A_DIGIT = "not-a-digit"
+BLANK, ERROR = "blank", "error"
 STAGES = ("read", "decode", "normalise", "infer")
 
 
@@ -113,7 +115,7 @@ def read(scans: Scan | Sequence[Scan], model: str | os.PathLike[str] = DEFAULT) 
     """
     if isinstance(scans, (str, bytes, os.PathLike, np.ndarray)):
         scans = [scans]
-    engine = open_engine(load_bundle(os.fspath(model)))
+    engine = open_engine(load_bundle(model))
     return list(read_contents(map(_content, scans), len(scans), engine, noted=True))
 
 
@@ -146,13 +148,14 @@ def read_contents(
     clock = _Clock()
     found = _prepared(contents, count, on_scan, normalizer, clock, noted=noted)
     answers = engine.answers(found.scans)
-    probabilities, digit_score = answers.probabilities, _known(answers.digit_score, count)
-    _decide(found.decisions, found.reasons, digit_score, engine.card.min_digit_score)
+    probabilities, digit_score = answers.probabilities, or_unknown(answers.digit_score, count)
+    confidences = probabilities.max(axis=1, initial=0)
+    _decide(found.decisions, found.reasons, engine.card.policy.decide(confidences, digit_score))
     digits = probabilities.argmax(axis=1).astype(np.int8)
     clock.stop("infer")
     return Readings(
         digits=digits,
-        confidences=probabilities.max(axis=1, initial=0),
+        confidences=confidences,
         probabilities=probabilities,
         decisions=found.decisions,
         reasons=found.reasons,
@@ -161,7 +164,7 @@ def read_contents(
         digit_score=digit_score,
         scans=found.scans,
         notes=found.notes,
-        agreement=_known(answers.agreement, count),
+        agreement=or_unknown(answers.agreement, count),
         more_frames=found.more_frames,
         seconds=clock.seconds,
     )
@@ -218,25 +221,10 @@ def _prepared(
     return _Prepared(normalized, widths, heights, decisions, reasons, notes, more_frames)
 
 
-def _known(values: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:
-    """Give values float32 [N], NaN where there are none."""
-    return np.full(count, np.nan, np.float32) if values is None else values
-
-
-def _decide(
-    decisions: NDArray[np.object_],
-    reasons: NDArray[np.object_],
-    digit_score: NDArray[np.float32],
-    least: float | None,
-) -> None:
-    """Send to review what would be accepted but does not look like a digit."""
-    if least is None:
-        return
-    for k in np.flatnonzero((decisions == ACCEPT) & (digit_score < least)):
-        decisions[k] = REVIEW
-        reasons[k] = (
-            f"{NOT_A_DIGIT}: its digit score is {digit_score[k]:.3f}, {least:.3f} is needed"
-        )
+def _decide(decisions: NDArray[np.object_], reasons: NDArray[np.object_], decided: Decided) -> None:
+    """Send to review what the bundle's policy does not accept; blanks and errors stay such."""
+    doubted = (decisions == ACCEPT) & (decided.decisions == REVIEW)
+    decisions[doubted], reasons[doubted] = REVIEW, decided.reasons[doubted]
 
 
 class _Clock:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pyarrow import ArrowException, fs
 
 from digitrec.errors import InputError
+from digitrec.files import is_uri as is_uri
 
 T = TypeVar("T")
 
@@ -147,11 +148,6 @@ def pause(failures: int) -> None:
     # Jitter, so that workers which were refused together do not come back together.
     wait = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (failures - 1))
     time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311
-
-
-def is_uri(location: str) -> bool:
-    """Tell whether a location is a URI, not a path of this machine."""
-    return "://" in location
 
 
 def remote_of(uri: str, known: Sequence[Remote] = ()) -> tuple[Remote | None, str]:

@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from digitrec import plots_study
 from digitrec.errors import DigitrecError, RunError
 from digitrec.folder import Folder, open_folder
-from digitrec.model.bundle import CARD
+from digitrec.model.card import CARD
 from digitrec.progress import progress
 from digitrec.ray_session import ray_session
 from digitrec.scans import mnist
