@@ -1,4 +1,7 @@
-"""A folder that a run writes, on this machine or behind a URI."""
+"""A folder that a run writes, on this machine or behind a URI.
+
+pyarrow is imported for what lies behind a URI only: on this machine nothing waits for it.
+"""
 
 import os
 import shutil
@@ -7,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pyarrow import fs
+from typing import TYPE_CHECKING, Any
 
 from digitrec.errors import InputError
 from digitrec.files import is_uri, replacing, sync_folder
-from digitrec.storage import Remote, open_uri, shown, with_retries
+
+if TYPE_CHECKING:
+    from digitrec.storage import Remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,12 @@ class Folder:
 
     name: str  # as the user gave it
     path: str  # absolute, or within `remote`
-    remote: Remote | None
+    remote: "Remote | None"
+
+    def below(self, name: str) -> "Folder":
+        """Give a folder in it."""
+        path = f"{self.path}/{name}" if self.remote else os.path.join(self.path, name)
+        return Folder(os.path.join(self.name, name), path, self.remote)
 
     def read(self, name: str) -> bytes:
         """Read a file.
@@ -50,6 +58,7 @@ class Folder:
             with replacing(Path(self.path, name)) as temporary:
                 temporary.write_bytes(content)
             return
+        from digitrec.storage import with_retries
 
         filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
 
@@ -71,6 +80,8 @@ class Folder:
             with open(os.path.join(self.path, name), "rb") as file:
                 yield file
             return
+        from digitrec.storage import with_retries
+
         filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
         with with_retries(lambda: filesystem.open_input_file(path)) as file:
             yield file
@@ -86,6 +97,8 @@ class Folder:
             with replacing(Path(self.path, name)) as temporary:
                 yield temporary
             return
+        from digitrec.storage import with_retries
+
         with tempfile.TemporaryDirectory(prefix="digitrec-") as folder:
             yield (file := Path(folder, "file"))
 
@@ -124,6 +137,10 @@ class Folder:
         if self.remote is None:
             folder = os.path.join(self.path, below)
             return {name: os.stat(os.path.join(folder, name)).st_size for name in self.names(below)}
+        from pyarrow import fs
+
+        from digitrec.storage import with_retries
+
         filesystem = self.remote.filesystem
         selector = fs.FileSelector(f"{self.path}/{below}".rstrip("/"), allow_not_found=True)
         infos = with_retries(lambda: filesystem.get_file_info(selector))
@@ -143,6 +160,10 @@ class Folder:
         try:
             if self.remote is None:
                 return not os.path.lexists(self.path) or set(os.listdir(self.path)) <= {apart_from}
+            from pyarrow import fs
+
+            from digitrec.storage import with_retries
+
             store = self.remote.filesystem
             info = with_retries(lambda: store.get_file_info(self.path))
             if info.type == fs.FileType.File:
@@ -158,6 +179,8 @@ class Folder:
         if self.remote is None:
             Path(self.path, name).unlink(missing_ok=True)
             return
+        from digitrec.storage import with_retries
+
         filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
         try:
             with_retries(lambda: filesystem.delete_file(path))
@@ -174,5 +197,7 @@ def open_folder(location: str | os.PathLike[str]) -> Folder:
     name = os.fspath(location)
     if not is_uri(name):
         return Folder(name, os.path.abspath(name), None)
+    from digitrec.storage import open_uri, shown
+
     remote, path = open_uri(name)
     return Folder(shown(name), path, remote)

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from digitrec.errors import ScanError
 from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import Engine, open_engine
+from digitrec.model.engine import Engine, open_engine, or_unknown
+from digitrec.model.policy import ACCEPT as ACCEPT
+from digitrec.model.policy import REVIEW as REVIEW
+from digitrec.model.policy import Decided
 from digitrec.model.shipped import DEFAULT
 from digitrec.scans.contents import content as file_content
 from digitrec.scans.decode import MAX_PIXELS, Decoded, decode
@@ -27,8 +30,7 @@ Content = bytes | NDArray[np.uint8] | ScanError
 # Pixels → uint8 [28, 28], zero where there is nothing; may raise ScanError.
 Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
-ACCEPT, REVIEW, BLANK, ERROR = "accept", "review", "blank", "error"
-NOT_A_DIGIT = "not-a-digit"
+BLANK, ERROR = "blank", "error"
 NO_DIGIT = -1  # in columns of digits
 STAGES = ("read", "decode", "normalise", "infer")
 EXPECTED = "expected uint8 [H, W], [H, W, 3] or [H, W, 4]"
@@ -117,7 +119,7 @@ def read(scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT) 
     if isinstance(scans, (str, bytes, os.PathLike, np.ndarray)):
         scans = [scans]
     contents = list(map(_content, scans))
-    engine = open_engine(load_bundle(os.fspath(model)))
+    engine = open_engine(load_bundle(model))
     return list(read_contents(contents, len(contents), engine, noted=True))
 
 
@@ -150,12 +152,12 @@ def read_contents(
     clock = _Clock()
     found = _prepared(contents, count, on_scan, normalizer, clock, noted=noted)
     answers = engine.answers(found.scans)
-    probabilities, digit_score = answers.probabilities, _known(answers.digit_score, count)
-    _decide(found.decisions, found.reasons, digit_score, engine.card.min_digit_score)
+    probabilities, digit_score = answers.probabilities, or_unknown(answers.digit_score, count)
+    confidences = probabilities.max(axis=1, initial=0)
+    _decide(found.decisions, found.reasons, engine.card.policy.decide(confidences, digit_score))
     no_digit = np.isin(found.decisions, (BLANK, ERROR))
     digits = probabilities.argmax(axis=1).astype(np.int8)
-    confidences = probabilities.max(axis=1, initial=0)
-    agreement = _known(answers.agreement, count)
+    agreement = or_unknown(answers.agreement, count)
     # A network answers whatever it is shown: of what shows no digit nothing is handed on.
     digits[no_digit] = NO_DIGIT
     for values in (confidences, probabilities, digit_score, agreement):
@@ -229,25 +231,10 @@ def _prepared(
     return _Prepared(normalized, widths, heights, decisions, reasons, notes, more_frames)
 
 
-def _known(values: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:
-    """Give values float32 [N], NaN where there are none."""
-    return np.full(count, np.nan, np.float32) if values is None else values
-
-
-def _decide(
-    decisions: NDArray[np.object_],
-    reasons: NDArray[np.object_],
-    digit_score: NDArray[np.float32],
-    least: float | None,
-) -> None:
-    """Send to review what would be accepted but does not look like a digit."""
-    if least is None:
-        return
-    for k in np.flatnonzero((decisions == ACCEPT) & (digit_score < least)):
-        decisions[k] = REVIEW
-        reasons[k] = (
-            f"{NOT_A_DIGIT}: its digit score is {digit_score[k]:.3f}, {least:.3f} is needed"
-        )
+def _decide(decisions: NDArray[np.object_], reasons: NDArray[np.object_], decided: Decided) -> None:
+    """Send to review what the bundle's policy does not accept; blanks and errors stay such."""
+    doubted = (decisions == ACCEPT) & (decided.decisions == REVIEW)
+    decisions[doubted], reasons[doubted] = REVIEW, decided.reasons[doubted]
 
 
 class _Clock:

@@ -7,9 +7,11 @@ import torch
 
 import digitrec
 from digitrec.errors import BundleError
-from digitrec.model.bundle import Calibration, save_bundle
+from digitrec.model.bundle import save_bundle
+from digitrec.model.card import Calibration
 from digitrec.model.engine import Engine
 from digitrec.model.network import DigitNet
+from digitrec.model.policy import Policy
 from digitrec.reading import read, read_scans
 from digitrec.scans.labelled import png
 
@@ -67,7 +69,8 @@ def test_what_does_not_look_like_a_digit_goes_to_review(
     torch.manual_seed(0)
     network = DigitNet()  # untrained: of 11 classes each is about as likely
     folder = tmp_path / "bundle"
-    save_bundle(folder, network, recipe={}, data={}, calibration=Calibration(1.0, least))
+    calibration = Calibration(1.0, Policy(min_digit_score=least))
+    save_bundle(folder, network, recipe={}, data={}, calibration=calibration)
     white = np.full((30, 20), 255, np.uint8)
     reading, blank, error = digitrec.read([seven, white, b"text"], model=folder)
     assert reading.decision == decision

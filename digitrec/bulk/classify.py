@@ -1,7 +1,7 @@
 """Any number of scans → a Parquet result: what is done with a chunk of them."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False
     identity = {
         "model_id": bundle.card.id,
         "calibration_id": bundle.card.calibration_id,
-        "policy_id": None,
+        "policy_id": bundle.card.policy.id,
         "normalizer_version": NORMALIZER_VERSION,
     }
 
@@ -62,7 +62,9 @@ def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False
             retry_errors=settings.retry_errors,
         )
 
-    header = {**identity, "policy": None, "notes": noted}
+    policy = bundle.card.policy
+    budget = None if policy.max_error is None else asdict(policy)
+    header = {**identity, "policy": budget, "notes": noted}
     return run("classify", header, make_classifier, settings, _summary)
 
 

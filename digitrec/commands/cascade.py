@@ -9,7 +9,8 @@ from digitrec.errors import InputError
 from digitrec.files import check_is_free
 
 if TYPE_CHECKING:
-    from digitrec.model.bundle import Bundle, Calibration
+    from digitrec.model.bundle import Bundle
+    from digitrec.model.card import Calibration
 
 
 def add(commands: Any) -> None:
@@ -34,7 +35,7 @@ def add(commands: Any) -> None:
 
 
 def _cascade(options: argparse.Namespace) -> None:
-    from digitrec.model.bundle import bundle_folder, load_bundle, save_cascade
+    from digitrec.model.bundle import load_bundle, save_cascade
 
     check_is_free(options.out)
     members = [load_bundle(options.small), load_bundle(options.large)]
@@ -44,8 +45,7 @@ def _cascade(options: argparse.Namespace) -> None:
         hand_over, calibration = _taken(options.like)
     else:
         hand_over, calibration = _fitted(members, options)
-    small, large = bundle_folder(options.small), bundle_folder(options.large)
-    save_cascade(options.out, small, large, hand_over, calibration)
+    save_cascade(options.out, options.small, options.large, hand_over, calibration)
     card = load_bundle(options.out).card
     print(
         f"hand-over    below a certainty of {hand_over:.4f}\n"
@@ -56,12 +56,13 @@ def _cascade(options: argparse.Namespace) -> None:
 
 def _taken(like: str) -> "tuple[float, Calibration]":
     """Give hand-over and calibration of another cascade."""
-    from digitrec.model.bundle import Calibration, load_bundle
+    from digitrec.model.bundle import load_bundle
+    from digitrec.model.card import Calibration
 
     card = load_bundle(like).card
     if card.hand_over is None:
         raise InputError(f"{like} is no cascade")
-    return card.hand_over, Calibration(card.temperature, card.min_digit_score)
+    return card.hand_over, Calibration(card.temperature, card.policy)
 
 
 def _fitted(members: "list[Bundle]", options: argparse.Namespace) -> "tuple[float, Calibration]":

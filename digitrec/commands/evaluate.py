@@ -133,7 +133,7 @@ def _refused(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, 
     return {
         model: refusals(engine, digits[model])
         for model, engine in engines.items()
-        if engine.card.min_digit_score is not None
+        if engine.card.policy.min_digit_score is not None
     }
 
 
@@ -146,13 +146,13 @@ def _say_refused(refused: dict[str, Any]) -> None:
 
 def _keep(entries: "list[Entry]", refused: dict[str, Any]) -> None:
     """Write into each bundle's card what it scored; of a folder or table only its name counts."""
-    from digitrec.model.bundle import bundle_folder, write_scorecard
+    from digitrec.model.bundle import write_scorecard
 
     for model in dict.fromkeys(one.model for one in entries):
         scores = {Path(one.name).name: one.scores for one in entries if one.model == model}
         if model in refused:
             scores[JUNK] = refused[model]
-        write_scorecard(bundle_folder(model), scores)
+        write_scorecard(model, scores)
 
 
 def _scorecard(

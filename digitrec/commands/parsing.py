@@ -13,7 +13,7 @@ from digitrec.model.shipped import DEFAULT
 
 if TYPE_CHECKING:
     from digitrec.bulk.run import Outcome, RunSettings
-    from digitrec.model.bundle import Card
+    from digitrec.model.card import Card
 
 
 class Parser(argparse.ArgumentParser):
@@ -150,7 +150,7 @@ def shown_out(options: argparse.Namespace) -> str:
 
 def shown_calibration(card: "Card") -> str:
     """Give the line that tells a bundle's temperature and the least digit score it accepts."""
-    least = "none" if card.min_digit_score is None else f"{card.min_digit_score:.4f}"
+    least = "none" if (score := card.policy.min_digit_score) is None else f"{score:.4f}"
     return f"calibration  temperature {card.temperature:.3f}, least digit score {least}\n"
 
 

@@ -17,7 +17,7 @@ from digitrec.errors import InputError
 from digitrec.training.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
-    from digitrec.model.bundle import Card
+    from digitrec.model.card import Card
 
 
 def add(commands: Any) -> None:
@@ -103,7 +103,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _calibration(card: "Card") -> str:
-    if card.min_digit_score is None and card.temperature == 1:
+    if card.policy.min_digit_score is None and card.temperature == 1:
         return ""
     return shown_calibration(card)
 

@@ -1,18 +1,18 @@
 """A bundle: a trained network with all that is needed to use and trust it, in one folder.
 
 `digit_recognition_model.pt` (weights), `model.onnx` (the same network, scaling included) and
-`card.json`. Loading reads the card and the ONNX file only, and does not import torch.
+`card.json`. Loading does not import torch.
 
 A cascade is a bundle too: its card names two others, which lie in its folder as `small/` and
 `large/`, and says when the second is asked.
 """
 
 import hashlib
-import json
+import io
+import os
 import platform
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,52 +20,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitrec.errors import BundleError
-from digitrec.files import replacing, write_json
-from digitrec.model.shipped import DEFAULT, SHIPPED
+from digitrec.errors import BundleError, InputError
+from digitrec.files import is_uri
+from digitrec.folder import Folder, open_folder
+from digitrec.model.card import (
+    CARD,
+    CASCADE,
+    MEMBERS,
+    ONNX,
+    UNCALIBRATED,
+    WEIGHTS,
+    Calibration,
+    Card,
+    Ids,
+    calibrated,
+    cascade_id,
+    network_id,
+    read_card,
+    write_card,
+)
+from digitrec.model.onnx_file import check_self_contained
+from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED
 from digitrec.scans.normalize import NORMALIZER_VERSION
 from digitrec.version import __version__
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
-WEIGHTS, ONNX, CARD = "digit_recognition_model.pt", "model.onnx", "card.json"
-SCHEMA_VERSION = 1
-CASCADE = "cascade"  # its architecture
-MEMBERS = ("small", "large")  # of a cascade: their folders
 PACKAGES = ("torch", "ray", "onnx", "onnxruntime", "numpy")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Card:
-    """What a bundle is, where it comes from and what it scored: the content of `card.json`."""
-
-    id: str  # first 12 hex digits of a SHA-256 over the tensors' names, shapes and bytes
-    calibration_id: str  # the same of id, calibration, normaliser version and policies
-    parent_id: str | None  # the bundle it was retrained from
-    architecture: str  # the network's class, or `cascade`
-    recipe: dict[str, Any]
-    data: dict[str, Any]  # name → number of images and SHA-256 of their content
-    normalizer_version: str
-    versions: dict[str, str]  # package → version it was made with
-    scorecard: dict[str, Any]  # labelled set → what it scored there
-    temperature: float  # logits are divided by it before the softmax
-    policies: list[dict[str, Any]]  # empty: no error budget
-    files: dict[str, str]  # file name → SHA-256, checked on loading
-    min_digit_score: float | None = None  # what has less is `not-a-digit`; None: it can't tell
-    # Of a cascade: id and calibration id of each member, and the certainty of the small one below
-    # which the large one is asked. Its id is a hash of the members' ids and of that.
-    members: dict[str, dict[str, str]] | None = None
-    hand_over: float | None = None
-    schema_version: int = SCHEMA_VERSION
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How a bundle's logits are understood; see `Card`."""
-
-    temperature: float = 1.0
-    min_digit_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,86 +59,138 @@ class Bundle:
     members: "tuple[Bundle, ...]" = ()  # the small one, the large one
 
 
-def load_bundle(model: str | Path = DEFAULT) -> Bundle:
-    """Load a bundle and check its ONNX file, or its members, against its card.
+def load_bundle(model: str | os.PathLike[str] = DEFAULT) -> Bundle:
+    """Find a bundle by what a user calls it, and load it.
 
     Args:
-        model: the name of a shipped bundle (`small`, `large`, `cascade`), a bundle's folder, or a
-            run folder that holds one in `bundle/`.
+        model: see `find_bundle`.
 
     Raises:
         BundleError: no bundle is there, or it is damaged.
     """
-    folder = bundle_folder(model)
-    card = _read_card(folder)
+    return load_folder(find_bundle(model))
+
+
+def load_folder(folder: Folder) -> Bundle:
+    """Load the bundle in a folder: check its files, or its members, and its ids against its card.
+
+    Raises:
+        BundleError: no bundle is there, or it is damaged.
+    """
+    card = read_card(folder)
     if card.members is not None:
-        return Bundle(card, members=tuple(_member(folder, card.members, name) for name in MEMBERS))
+        members = tuple(_member(folder, name, card.members[name]) for name in MEMBERS)
+        assert card.hand_over is not None
+        _check_id(folder, card, cascade_id([member.card.id for member in members], card.hand_over))
+        return Bundle(card, members=members)
+    onnx = _files(folder, card)[ONNX]
+    _check_id(folder, card, network_id(onnx))
     try:
-        onnx = (folder / ONNX).read_bytes()
-    except OSError as why:
-        raise BundleError(f"{folder} is no bundle: {ONNX} can't be read ({why.strerror})") from why
-    if hashlib.sha256(onnx).hexdigest() != card.files.get(ONNX):
-        raise BundleError(f"{folder / ONNX} is damaged: it is not the file that {CARD} describes")
+        check_self_contained(onnx)
+    except ValueError as why:
+        raise BundleError(f"{folder.name}: {ONNX} can't be used: {why}") from why
     return Bundle(card, onnx)
 
 
-def _member(folder: Path, members: Mapping[str, Any], name: str) -> Bundle:
+def _member(folder: Folder, name: str, named: Ids) -> Bundle:
     """Load a cascade's member, and check that it is the one that the cascade's card names."""
-    member = load_bundle(folder / name)
-    if members.get(name) != _ids(member.card):
-        raise BundleError(f"{folder} is damaged: its member {name} is not the one of its {CARD}")
+    member = load_folder(folder.below(name))
+    if named != _ids(member.card):
+        raise BundleError(
+            f"{folder.name} is damaged: its member {name} is not the one of its {CARD}"
+        )
+    if member.members:
+        raise BundleError(f"{folder.name} is damaged: its member {name} is a cascade itself")
     return member
 
 
-def _ids(card: Card) -> dict[str, str]:
-    return {"id": card.id, "calibration_id": card.calibration_id}
+def _ids(card: Card) -> Ids:
+    return Ids(card.id, card.calibration_id)
 
 
-def bundle_folder(model: str | Path) -> Path:
-    """Find the folder of a bundle (see `load_bundle`).
+def _files(folder: Folder, card: Card) -> dict[str, bytes]:
+    """Read the files that a card names, and check each: name → content."""
+    contents = {}
+    for name, digest in card.files.items():
+        try:
+            contents[name] = folder.read(name)
+        except OSError as why:
+            raise BundleError(
+                f"{folder.name} is no bundle: {name} can't be read ({why.strerror or why})"
+            ) from why
+        if hashlib.sha256(contents[name]).hexdigest() != digest:
+            raise BundleError(
+                f"{folder.name}: {name} is damaged: it is not the file that {CARD} describes"
+            )
+    return contents
+
+
+def _check_id(folder: Folder, card: Card, identity: str) -> None:
+    if card.id != identity:
+        raise BundleError(
+            f"{folder.name} is damaged: its {CARD} is that of {card.id}, but what is there to be "
+            f"run is {identity}"
+        )
+
+
+def find_bundle(model: str | os.PathLike[str]) -> Folder:
+    """Find the folder of a bundle by what a user calls it.
+
+    Args:
+        model: the name of a shipped bundle (`small`, `large`, `cascade`; a `Path` is never a
+            name), or a bundle's folder, or a run folder that holds one in `bundle/`: a path or a
+            URI.
 
     Raises:
         BundleError: there is none.
     """
-    shipped = SHIPPED.get(str(model))
-    folders = [shipped] if shipped else [Path(model), Path(model) / "bundle"]
-    for folder in folders:
-        if (folder / CARD).is_file():
-            return folder
+    if isinstance(model, str) and model in SHIPPED:
+        return open_folder(SHIPPED[model])
+    try:
+        given = open_folder(model)
+        for folder in (given, given.below("bundle")):
+            if _holds_card(folder):
+                return folder
+    except (OSError, InputError, ValueError) as why:
+        raise BundleError(f"{_shown(model)} is no bundle: it can't be looked into ({why})") from why
     raise BundleError(
-        f"{model} is no bundle: expected one of {', '.join(SHIPPED)}, or a folder with {CARD}"
+        f"{given.name} is no bundle: expected one of {', '.join(SHIPPED)}, or a folder with {CARD}"
     )
 
 
-def is_bundle(model: str | Path) -> bool:
-    """Tell whether `load_bundle` would find a bundle under this name."""
+def _holds_card(folder: Folder) -> bool:
     try:
-        bundle_folder(model)
+        folder.read(CARD)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+    return True
+
+
+def _shown(model: str | os.PathLike[str]) -> str:
+    name = os.fspath(model)
+    if not is_uri(name):
+        return name
+    from digitrec.storage import shown
+
+    return shown(name)
+
+
+def is_bundle(model: str | os.PathLike[str]) -> bool:
+    """Tell whether `find_bundle` would find a bundle under this name."""
+    try:
+        find_bundle(model)
     except BundleError:
         return False
     return True
 
 
-def _read_card(folder: Path) -> Card:
-    try:
-        card = Card(**json.loads((folder / CARD).read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as why:
-        raise BundleError(f"{folder} is no bundle: {CARD} can't be used ({why})") from why
-    if card.schema_version != SCHEMA_VERSION:
-        raise BundleError(
-            f"{folder} was made for another digitrec: its card has schema version "
-            f"{card.schema_version}, this program reads {SCHEMA_VERSION}"
-        )
-    return card
-
-
 def save_bundle(
-    folder: Path,
+    out: str | os.PathLike[str],
     network: "nn.Module",
     *,
     recipe: Mapping[str, Any],
     data: Mapping[str, Any],
-    calibration: Calibration = Calibration(),
+    calibration: Calibration = UNCALIBRATED,
     parent_id: str | None = None,
 ) -> None:
     """Write a bundle without a scorecard: weights, ONNX network and card.
@@ -164,7 +198,7 @@ def save_bundle(
     The ONNX file is checked to give torch's logits before it counts.
 
     Args:
-        folder: is made; files already there are replaced, each whole.
+        out: a folder, or its URI; is made, files already there are replaced, each whole.
         network: on the CPU; its class is named as the architecture.
         recipe: the settings it was trained with.
         data: what it was trained on, as `describe_data` says it.
@@ -173,15 +207,14 @@ def save_bundle(
     """
     import torch
 
-    architecture, weights = type(network).__name__, network.state_dict()
-    with replacing(folder / WEIGHTS) as temporary:
-        torch.save({"architecture": architecture, "state_dict": dict(weights)}, temporary)
-    with replacing(folder / ONNX) as temporary:
-        temporary.write_bytes(_export_onnx(network))
-    identity = _weights_id(weights)
+    from digitrec.model.export import export_onnx
+
+    architecture, weights = type(network).__name__, io.BytesIO()
+    torch.save({"architecture": architecture, "state_dict": dict(network.state_dict())}, weights)
+    files = {WEIGHTS: weights.getvalue(), ONNX: export_onnx(network)}
     card = Card(
-        id=identity,
-        calibration_id=_calibration_id(identity, calibration, policies=[]),
+        id=network_id(files[ONNX]),
+        calibration_id="",
         parent_id=parent_id,
         architecture=architecture,
         recipe=dict(recipe),
@@ -189,47 +222,43 @@ def save_bundle(
         normalizer_version=NORMALIZER_VERSION,
         versions=_versions(),
         scorecard={},
-        temperature=calibration.temperature,
-        min_digit_score=calibration.min_digit_score,
+        temperature=1.0,
+        policy=calibration.policy,
         policies=[],
-        files={
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in (WEIGHTS, ONNX)
-        },
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
-    write_json(folder / CARD, asdict(card))
+    _write(open_folder(out), files, calibrated(card, calibration))
 
 
 def save_cascade(
-    folder: Path, small: Path, large: Path, hand_over: float, calibration: Calibration
+    out: str | os.PathLike[str],
+    small: str | os.PathLike[str],
+    large: str | os.PathLike[str],
+    hand_over: float,
+    calibration: Calibration,
 ) -> None:
     """Write a cascade without a scorecard: copies of its members, and its card.
 
     Args:
-        folder: is made; files already there are replaced, each whole.
-        small: the folder of the bundle that answers first.
-        large: that of the one which is asked where the first is less certain than `hand_over`.
+        out: a folder, or its URI; is made, files already there are replaced, each whole.
+        small: the bundle that answers first; see `find_bundle`.
+        large: the one that is asked where the first is less certain than `hand_over`.
         hand_over: 0 (never) to 1.
         calibration: how the two together are understood.
 
     Raises:
         BundleError: a member is no bundle, or a cascade itself.
     """
-    cards = []
-    for name, source in zip(MEMBERS, (small, large), strict=True):
-        bundle = load_bundle(source)
-        if bundle.members:
-            raise BundleError(f"{source} is a cascade: its members must be networks")
-        for file in (*bundle.card.files, CARD):
-            with replacing(folder / name / file) as temporary:
-                shutil.copyfile(bundle_folder(source) / file, temporary)
-        cards.append(bundle.card)
-    identity = _hash([*(card.id for card in cards), hand_over])
+    cards, folder = {}, open_folder(out)
+    for name, given in zip(MEMBERS, (small, large), strict=True):
+        source = find_bundle(given)
+        card = cards[name] = load_folder(source).card
+        if card.members is not None:
+            raise BundleError(f"{source.name} is a cascade: its members must be networks")
+        _write(folder.below(name), _files(source, card), card)
     card = Card(
-        id=identity,
-        calibration_id=_calibration_id(
-            identity, calibration, policies=[], members=[card.calibration_id for card in cards]
-        ),
+        id=cascade_id([card.id for card in cards.values()], hand_over),
+        calibration_id="",
         parent_id=None,
         architecture=CASCADE,
         recipe={},
@@ -237,13 +266,21 @@ def save_cascade(
         normalizer_version=NORMALIZER_VERSION,
         versions=_versions(),
         scorecard={},
-        **asdict(calibration),
+        temperature=1.0,
+        policy=calibration.policy,
         policies=[],
         files={},
-        members={name: _ids(card) for name, card in zip(MEMBERS, cards, strict=True)},
+        members={name: _ids(card) for name, card in cards.items()},
         hand_over=hand_over,
     )
-    write_json(folder / CARD, asdict(card))
+    _write(folder, {}, calibrated(card, calibration))
+
+
+def _write(folder: Folder, files: Mapping[str, bytes], card: Card) -> None:
+    """Write a bundle's files; the card comes last, and makes a bundle of them."""
+    for name, content in files.items():
+        folder.write(name, content)
+    write_card(folder, card)
 
 
 def _versions() -> dict[str, str]:
@@ -254,25 +291,44 @@ def _versions() -> dict[str, str]:
     }
 
 
-def write_scorecard(folder: Path, scorecard: Mapping[str, Any]) -> None:
-    """Put a scorecard (labelled set → what the bundle scored) into the bundle's card."""
-    write_json(folder / CARD, {**asdict(_read_card(folder)), "scorecard": dict(scorecard)})
+def check_may_change(model: str | os.PathLike[str]) -> None:
+    """Check that a bundle is the user's own to write into.
+
+    Raises:
+        BundleError: it is one that the package ships, or none.
+    """
+    _changeable(model)
 
 
-def write_calibration(folder: Path, calibration: Calibration) -> None:
-    """Put a calibration into the bundle's card, and what follows from it."""
-    card = _read_card(folder)
-    calibrated = {
-        **asdict(card),
-        **asdict(calibration),
-        "calibration_id": _calibration_id(
-            card.id,
-            calibration,
-            card.policies,
-            [one["calibration_id"] for one in (card.members or {}).values()],
-        ),
-    }
-    write_json(folder / CARD, calibrated)
+def _changeable(model: str | os.PathLike[str]) -> Folder:
+    folder = find_bundle(model)
+    if folder.remote is None and Path(folder.path).resolve().is_relative_to(ASSETS.resolve()):
+        raise BundleError(
+            f"{folder.name} comes with the package, which nothing is written into: copy its folder "
+            "and name the copy"
+        )
+    return folder
+
+
+def write_scorecard(model: str | os.PathLike[str], scorecard: Mapping[str, Any]) -> None:
+    """Put what a bundle scored (labelled set → scores) into its card; other sets' scores stay.
+
+    Raises:
+        BundleError: it is no bundle, or one that the package ships.
+    """
+    folder = _changeable(model)
+    card = read_card(folder)
+    write_card(folder, replace(card, scorecard={**card.scorecard, **scorecard}))
+
+
+def write_calibration(model: str | os.PathLike[str], calibration: Calibration) -> None:
+    """Put a calibration into a bundle's card, and the id that follows from it.
+
+    Raises:
+        BundleError: it is no bundle, or one that the package ships.
+    """
+    folder = _changeable(model)
+    write_card(folder, calibrated(read_card(folder), calibration))
 
 
 def describe_data(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, Any]:
@@ -280,64 +336,3 @@ def describe_data(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[
     digest = hashlib.sha256(images.tobytes())
     digest.update(labels.tobytes())
     return {"images": len(labels), "sha256": digest.hexdigest()}
-
-
-def _weights_id(weights: "Mapping[str, Tensor]") -> str:
-    digest = hashlib.sha256()
-    for name, tensor in weights.items():
-        digest.update(f"{name} {list(tensor.shape)}".encode())
-        digest.update(tensor.numpy().astype("<f4").tobytes())
-    return digest.hexdigest()[:12]
-
-
-def _calibration_id(
-    identity: str,
-    calibration: Calibration,
-    policies: list[dict[str, Any]],
-    members: Sequence[str] = (),
-) -> str:
-    return _hash([identity, *members, *astuple(calibration), NORMALIZER_VERSION, policies])
-
-
-def _hash(content: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _export_onnx(network: "nn.Module") -> bytes:
-    import logging
-
-    import torch
-    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
-
-    from digitrec.model.network import ScanNet
-
-    scan_net = ScanNet(network).eval()
-    example = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    program = torch.onnx.export(
-        scan_net,
-        (example,),
-        input_names=["scans"],
-        output_names=["logits"],
-        dynamic_shapes={"scans": {0: torch.export.Dim("scans")}},
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None  # None is the answer of the old exporter only
-    # The exporter notes where each operation came from: paths of the machine that trained.
-    ClearMetadataAndDocStringPass()(program.model)
-    onnx: bytes = program.model_proto.SerializeToString()
-    _check_export(scan_net, onnx)
-    return onnx
-
-
-def _check_export(scan_net: Any, onnx: bytes) -> None:
-    import onnxruntime
-    import torch
-
-    scans = torch.randint(0, 256, (7, 28, 28), dtype=torch.uint8)
-    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
-    [logits] = session.run(["logits"], {"scans": scans.numpy()})
-    with torch.inference_mode():
-        expected = scan_net(scans).numpy()
-    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)

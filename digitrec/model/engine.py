@@ -7,7 +7,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from digitrec.errors import BundleError
-from digitrec.model.bundle import Bundle, Card
+from digitrec.model.bundle import Bundle
+from digitrec.model.card import Card
+from digitrec.model.policy import Policy
 
 # Larger batches fall out of the cache: 128 scans have 3 MB after the first convolution.
 BATCH = 128
@@ -67,14 +69,17 @@ class NetworkEngine:
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
         """Read normalised scans uint8 [N, 28, 28]."""
         logits = self.logits(scans)
-        known = self.card.min_digit_score is not None
+        known = self.card.policy.min_digit_score is not None
         return Answers(
             softmax(logits / self.card.temperature), digit_score(logits) if known else None
         )
 
 
 class CascadeEngine:
-    """Two networks: the small one answers, the large one where the small one is not certain.
+    """Two networks: the small one answers, and the large one where that would not do.
+
+    It is asked where the small one is not certain, and where the small one's answer alone would
+    go to review.
 
     Raises:
         BundleError: a member's ONNX file is none that this program can run.
@@ -88,7 +93,7 @@ class CascadeEngine:
         """Read normalised scans uint8 [N, 28, 28]."""
         assert self.card.hand_over is not None
         small = self._small.answers(scans)
-        asked = np.flatnonzero(small.certainty() < self.card.hand_over)
+        asked = to_ask(small, self.card.hand_over, self.card.temperature, self.card.policy)
         merged = handed_over(small, asked, self._large.answers(scans[asked]))
         return merged._replace(probabilities=tempered(merged.probabilities, self.card.temperature))
 
@@ -97,17 +102,36 @@ class Answers(NamedTuple):
     """What a network or a cascade says of N scans."""
 
     probabilities: NDArray[np.float32]  # [N, 10], of each digit, if a scan shows one
-    digit_score: (
-        NDArray[np.float32] | None
-    )  # [N], how much it looks like one; None: not trained for it
+    digit_score: NDArray[np.float32] | None  # [N], 0 to 1; None: not trained to tell
     # [N]: of the probabilities that two networks give to the digit the lower one, or that of the
     # small one alone where it was certain. None: there is one network.
     agreement: NDArray[np.float32] | None = None
 
     def certainty(self) -> NDArray[np.float32]:
-        """Give the probability float32 [N] that a scan shows a digit, and the most probable one."""
+        """Give confidence times digit score: float32 [N], 0 to 1; the former where it is alone."""
         certain: NDArray[np.float32] = self.probabilities.max(axis=1, initial=0)
         return certain if self.digit_score is None else certain * self.digit_score
+
+
+def to_ask(
+    small: Answers, hand_over: float, temperature: float, policy: Policy
+) -> NDArray[np.intp]:
+    """Tell about which of N scans a cascade asks its large network: int [M].
+
+    Args:
+        small: what its small one says of them.
+        hand_over: the certainty below which it is asked.
+        temperature: the cascade's.
+        policy: the cascade's; what it would send to review is asked about as well.
+    """
+    confidences = tempered(small.probabilities, temperature).max(axis=1, initial=0)
+    accepted = policy.accepted(confidences, or_unknown(small.digit_score, len(confidences)))
+    return np.flatnonzero((small.certainty() < hand_over) | ~accepted)
+
+
+def or_unknown(values: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:
+    """Give what a bundle says of N scans float32 [N], NaN where it says nothing."""
+    return np.full(count, np.nan, np.float32) if values is None else values
 
 
 def handed_over(small: Answers, asked: NDArray[np.intp], large: Answers) -> Answers:
@@ -141,14 +165,16 @@ def log_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def digit_score(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the probability float32 [N] that a scan shows a digit, from logits float32 [N, 10].
+    """Give how much scans look like one digit, 0 to 1: float32 [N], from logits float32 [N, 10].
 
-    The network was trained with an eleventh class for what shows none, whose logit is always 0.
+    It is the share that the ten digits have of a softmax with an eleventh class for what shows
+    none, whose logit is always 0. The network was trained so, on few scans without a digit and
+    those drawn: a score to order scans by, no probability.
     """
     highest = np.maximum(logits.max(axis=1), 0)
     digits = np.exp(logits - highest[:, None]).sum(axis=1)
-    probability: NDArray[np.float32] = digits / (digits + np.exp(-highest))
-    return probability
+    score: NDArray[np.float32] = digits / (digits + np.exp(-highest))
+    return score
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

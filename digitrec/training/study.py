@@ -18,7 +18,7 @@ from digitrec import plots_study
 from digitrec.errors import DigitrecError, InputError, RunError
 from digitrec.folder import Folder, open_folder
 from digitrec.lock import exclusive
-from digitrec.model.bundle import CARD
+from digitrec.model.card import CARD
 from digitrec.progress import progress
 from digitrec.ray_session import is_cluster, ray_session
 from digitrec.scans import mnist

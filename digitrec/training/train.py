@@ -21,15 +21,15 @@ from digitrec.errors import InputError, RunError
 from digitrec.files import file_name
 from digitrec.model.bundle import (
     Bundle,
-    Calibration,
-    Card,
     load_bundle,
     save_bundle,
     write_calibration,
     write_scorecard,
 )
+from digitrec.model.card import Calibration, Card
 from digitrec.model.engine import NetworkEngine, open_engine
 from digitrec.model.network import NETWORKS, folded
+from digitrec.model.policy import Policy
 from digitrec.ray_session import is_cluster, ray_session
 from digitrec.scans.labelled import load_labelled
 from digitrec.training.data import (
@@ -218,7 +218,7 @@ def _save(
     measuring: Arrays,
 ) -> None:
     """Write the bundle: calibrated on the validation part, or as the recipe says."""
-    calibration = Calibration(recipe.temperature, recipe.min_digit_score)
+    calibration = Calibration(recipe.temperature, Policy(min_digit_score=recipe.min_digit_score))
     save_bundle(
         folder, network, recipe=asdict(recipe), data=described(parts), calibration=calibration
     )

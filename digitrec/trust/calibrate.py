@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from digitrec.model.bundle import Calibration
-from digitrec.model.engine import Answers, digit_score, handed_over, log_of, softmax
+from digitrec.model.card import Calibration
+from digitrec.model.engine import Answers, digit_score, handed_over, log_of, softmax, to_ask
+from digitrec.model.policy import Policy
 
 # The share of digits that may go to review for not looking like one.
 DOUBTED = 0.01
@@ -23,7 +24,7 @@ def calibrate(logits: NDArray[np.float32], labels: NDArray[np.uint8], *, junk: b
         junk: whether the network was trained to tell digits from junk.
     """
     least = float(np.quantile(digit_score(logits), DOUBTED)) if junk else None
-    return Calibration(fit_temperature(logits, labels), least)
+    return Calibration(fit_temperature(logits, labels), Policy(min_digit_score=least))
 
 
 def calibrate_cascade(
@@ -37,7 +38,8 @@ def calibrate_cascade(
         labels: uint8 [N], 0 to 9.
     """
     hand_over = float(np.quantile(small.certainty(), ASKED))
-    asked = np.flatnonzero(small.certainty() < hand_over)
+    policy = Policy(min_digit_score=_least_score(small, large, small.certainty() < hand_over))
+    asked = to_ask(small, hand_over, 1.0, policy)  # no confidence counts: nor does a temperature
     merged = handed_over(
         small,
         asked,
@@ -46,8 +48,22 @@ def calibrate_cascade(
             None if large.digit_score is None else large.digit_score[asked],
         ),
     )
-    least = None if merged.digit_score is None else float(np.quantile(merged.digit_score, DOUBTED))
-    return hand_over, Calibration(fit_temperature(log_of(merged.probabilities), labels), least)
+    temperature = fit_temperature(log_of(merged.probabilities), labels)
+    return hand_over, Calibration(temperature, policy)
+
+
+def _least_score(small: Answers, large: Answers, asked: NDArray[np.bool_]) -> float | None:
+    """Find the digit score that one digit in a hundred does not reach in a cascade.
+
+    A digit about which the large network is not asked for its certainty reaches a score if either
+    network gives it: the large one is asked where the small one's is too low.
+    """
+    if small.digit_score is None:
+        return None
+    score = small.digit_score
+    if large.digit_score is not None:
+        score = np.where(asked, large.digit_score, np.maximum(score, large.digit_score))
+    return float(np.quantile(score, DOUBTED))
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:

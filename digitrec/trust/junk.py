@@ -36,14 +36,14 @@ def refusals(engine: Engine, digits: NDArray[np.float32]) -> dict[str, Any]:
     """Measure how much of each kind of junk is refused, and how many digits are with it.
 
     Args:
-        engine: of a bundle that can tell, so that its card has `min_digit_score`.
+        engine: of a bundle that can tell, so that its policy has `min_digit_score`.
         digits: float32 [N], the digit scores of digits: MNIST's test set.
 
     Returns:
         Of each kind, how many `scans`, the share `refused` (that goes to review as not-a-digit, or
         is blank), and `below`, the share whose digit score is below what 95 % of the digits have.
     """
-    least = engine.card.min_digit_score
+    least = engine.card.policy.min_digit_score
     assert least is not None
     digits = np.nan_to_num(digits)  # a blank one looks like none
     compared = float(np.quantile(digits, 1 - PASSES))

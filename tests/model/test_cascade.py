@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from digitrec import cli
 from digitrec.errors import BundleError
 from digitrec.model.bundle import (
-    Calibration,
     load_bundle,
     save_bundle,
     save_cascade,
     write_calibration,
     write_scorecard,
 )
+from digitrec.model.card import Calibration
 from digitrec.model.engine import Answers, handed_over, log_of, open_engine, softmax
 from digitrec.model.network import DigitNet, LargeNet
+from digitrec.model.policy import Policy
 
 Scans = NDArray[np.uint8]
 
@@ -34,14 +35,14 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             network,
             recipe={"hold_out": "validation"},
             data={},
-            calibration=Calibration(temperature, 0.5),
+            calibration=Calibration(temperature, Policy(min_digit_score=0.5)),
         )
     return folder / "DigitNet", folder / "LargeNet"
 
 
 @pytest.fixture
 def saved(members: tuple[Path, Path], tmp_path: Path) -> Path:
-    save_cascade(tmp_path / "cascade", *members, 0.5, Calibration(0.8, 0.3))
+    save_cascade(tmp_path / "cascade", *members, 0.5, Calibration(0.8, Policy(min_digit_score=0.3)))
     return tmp_path / "cascade"
 
 
@@ -55,7 +56,7 @@ def test_the_large_network_answers_where_the_small_one_is_not_certain(
 ) -> None:
     small, large = (open_engine(load_bundle(member)).answers(scans) for member in members)
     hand_over = float(np.median(small.certainty()))
-    save_cascade(tmp_path, *members, hand_over, Calibration(0.8, 0.3))
+    save_cascade(tmp_path, *members, hand_over, Calibration(0.8, Policy(min_digit_score=0.3)))
     answers = open_engine(load_bundle(tmp_path)).answers(scans)
     assert small.digit_score is not None
     assert large.digit_score is not None
@@ -102,19 +103,21 @@ def test_its_ids_hash_members_rule_and_calibrations(
     members: tuple[Path, Path], saved: Path, tmp_path: Path
 ) -> None:
     card = load_bundle(saved).card
-    save_cascade(tmp_path / "same", *members, 0.5, Calibration(0.8, 0.3))
+    save_cascade(tmp_path / "same", *members, 0.5, Calibration(0.8, Policy(min_digit_score=0.3)))
     assert load_bundle(tmp_path / "same").card == card
-    save_cascade(tmp_path / "rule", *members, 0.6, Calibration(0.8, 0.3))
+    save_cascade(tmp_path / "rule", *members, 0.6, Calibration(0.8, Policy(min_digit_score=0.3)))
     assert load_bundle(tmp_path / "rule").card.id != card.id
     small = tmp_path / "small"
     shutil.copytree(members[0], small)
-    write_calibration(small, Calibration(0.03, 0.5))
-    save_cascade(tmp_path / "member", small, members[1], 0.5, Calibration(0.8, 0.3))
+    write_calibration(small, Calibration(0.03, Policy(min_digit_score=0.5)))
+    save_cascade(
+        tmp_path / "member", small, members[1], 0.5, Calibration(0.8, Policy(min_digit_score=0.3))
+    )
     other = load_bundle(tmp_path / "member").card
     assert (other.id, other.calibration_id != card.calibration_id) == (card.id, True)
     # As one that was calibrated later.
     save_cascade(tmp_path / "later", *members, 0.5, Calibration())
-    write_calibration(tmp_path / "later", Calibration(0.8, 0.3))
+    write_calibration(tmp_path / "later", Calibration(0.8, Policy(min_digit_score=0.3)))
     assert load_bundle(tmp_path / "later").card == card
     # What a bundle scored is not what it is.
     write_scorecard(saved / "small", {"mnist:test": {"accuracy": 0.1}})
@@ -146,7 +149,7 @@ def test_the_command_fits_it_on_the_validation_part(
     small = open_engine(load_bundle(members[0])).answers(images)
     assert (small.certainty() < card.hand_over).mean() == pytest.approx(0.1, abs=0.001)
     digit_score = open_engine(load_bundle(out)).answers(images).digit_score
-    assert (digit_score < card.min_digit_score).mean() == pytest.approx(0.01, abs=0.001)
+    assert (digit_score < card.policy.min_digit_score).mean() == pytest.approx(0.01, abs=0.001)
 
     # Final bundles have learnt from that part: what was fitted is taken over.
     for name in members:

@@ -62,18 +62,18 @@ any_logits = arrays.arrays(
 def test_any_logits_have_a_calibration(logits: Logits, label: int, junk: bool) -> None:
     found = calibrate(logits, np.full(len(logits), label, np.uint8), junk=junk)
     assert RANGE[0] * 0.999 <= found.temperature <= RANGE[1] * 1.001
-    assert (found.min_digit_score is not None) == junk
-    assert not junk or 0 <= found.min_digit_score <= 1
+    assert (found.policy.min_digit_score is not None) == junk
+    assert not junk or 0 <= found.policy.min_digit_score <= 1
 
 
 def test_one_digit_in_a_hundred_is_doubted(honest: tuple[Logits, NDArray[np.uint8]]) -> None:
     logits, labels = honest
     found = calibrate(logits, labels, junk=True)
-    assert found.min_digit_score is not None
+    assert found.policy.min_digit_score is not None
     assert DOUBTED == 0.01
-    assert (digit_score(logits) < found.min_digit_score).sum() == pytest.approx(200, abs=1)
+    assert (digit_score(logits) < found.policy.min_digit_score).sum() == pytest.approx(200, abs=1)
     assert found.temperature == fit_temperature(logits, labels)
-    assert calibrate(logits, labels, junk=False).min_digit_score is None
+    assert calibrate(logits, labels, junk=False).policy.min_digit_score is None
 
 
 @given(any_logits)

@@ -1,0 +1,183 @@
+"""A bundle's card, `card.json`: what the bundle is, and ids that say so.
+
+The ids are hashes of what is run and how it is understood, and are computed again whenever a card
+is read: a card that was edited, or put beside another network, is refused.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from digitrec.errors import BundleError
+from digitrec.folder import Folder
+from digitrec.model.policy import Policy, short_hash
+from digitrec.scans.normalize import NORMALIZER_VERSION
+
+WEIGHTS, ONNX, CARD = "digit_recognition_model.pt", "model.onnx", "card.json"
+SCHEMA_VERSION = 2
+CASCADE = "cascade"  # its architecture
+MEMBERS = ("small", "large")  # of a cascade: their folders
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids of a cascade's member, as the cascade's card names it."""
+
+    id: str
+    calibration_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How a bundle's logits are understood; see `Card`."""
+
+    temperature: float = 1.0
+    policy: Policy = field(default_factory=Policy)
+
+
+UNCALIBRATED = Calibration()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """What a bundle is, where it comes from and what it scored: the content of `card.json`."""
+
+    id: str  # first 12 hex digits of a SHA-256 over what is run: the bytes of `model.onnx`
+    calibration_id: str  # the same of id, temperature, normaliser version and policies
+    parent_id: str | None  # the bundle it was retrained from
+    architecture: str  # the network's class, or `cascade`
+    recipe: dict[str, Any]
+    data: dict[str, Any]  # name → number of images and SHA-256 of their content
+    normalizer_version: str
+    versions: dict[str, str]  # package → version it was made with
+    scorecard: dict[str, Any]  # labelled set → what it scored there
+    temperature: float  # logits are divided by it before the softmax
+    policy: Policy  # what is accepted where no budget is asked for
+    policies: list[dict[str, Any]]  # for error budgets; empty: there are none
+    files: dict[str, str]  # file name → SHA-256, checked on loading
+    # Of a cascade: ids of each member, and the certainty of the small one below which the large
+    # one is asked. Its id is a hash of the members' ids and of that.
+    members: dict[str, Ids] | None = None
+    hand_over: float | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        strange = set(self.files) - ({WEIGHTS, ONNX} if self.members is None else set())
+        if strange:
+            raise ValueError(f"files names {min(strange)!r}, which is no file of such a bundle")
+        if self.members is None and ONNX not in self.files:
+            raise ValueError(f"files does not name {ONNX}")
+        if (self.members is None) != (self.hand_over is None):
+            raise ValueError("members and hand_over belong together")
+        if self.members is not None and set(self.members) != set(MEMBERS):
+            raise ValueError(f"members must be {' and '.join(MEMBERS)}")
+
+
+def network_id(onnx: bytes) -> str:
+    """Give the id of a bundle with a network of its own."""
+    return hashlib.sha256(onnx).hexdigest()[:12]
+
+
+def cascade_id(members: Sequence[str], hand_over: float) -> str:
+    """Give the id of a cascade of members with these ids."""
+    return short_hash([*members, float(hand_over)])
+
+
+def calibrated(card: Card, calibration: Calibration) -> Card:
+    """Give a card with a calibration, and the calibration id that follows from it."""
+    changed = replace(card, temperature=calibration.temperature, policy=calibration.policy)
+    return replace(changed, calibration_id=calibration_id(changed))
+
+
+def calibration_id(card: Card) -> str:
+    """Compute the calibration id of what a card holds."""
+    members = card.members or {}
+    content = [
+        card.id,
+        *(members[name].calibration_id for name in MEMBERS if name in members),
+        float(card.temperature),
+        card.normalizer_version,
+        card.policy.id,
+        card.policies,
+    ]
+    return short_hash(content)
+
+
+def read_card(folder: Folder) -> Card:
+    """Read a bundle's card, and check all in it that the card alone can tell.
+
+    A field that this program does not know is refused: it may say how the bundle is to be used.
+
+    Raises:
+        BundleError: there is none, it is of another version, or a field is wrong.
+    """
+    where = f"{folder.name} is no bundle: {CARD} can't be used"
+    try:
+        content = json.loads(folder.read(CARD))
+        _check_versions(folder, content)
+        card = _strict(content)
+    except (OSError, ValueError, RecursionError) as why:
+        raise BundleError(f"{where} ({why})") from why
+    if card.calibration_id != calibration_id(card):
+        raise BundleError(
+            f"{folder.name} is damaged: its temperature, policies or id in {CARD} are not those "
+            "that calibration_id was made for"
+        )
+    return card
+
+
+def _check_versions(folder: Folder, content: Any) -> None:
+    if not isinstance(content, Mapping):
+        raise ValueError("it is no JSON object")
+    version = content.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder.name} was made for another digitrec: its card has schema version "
+            f"{version}, this program reads {SCHEMA_VERSION}"
+        )
+    normalizer = content.get("normalizer_version", NORMALIZER_VERSION)
+    if normalizer != NORMALIZER_VERSION:
+        raise BundleError(
+            f"{folder.name} was made with normaliser {normalizer}, this program has "
+            f"{NORMALIZER_VERSION}, whose scans it has never seen: train it again"
+        )
+
+
+def _strict(content: Any) -> Card:
+    """Turn JSON's values into a card, each of its type.
+
+    Raises:
+        ValueError: a field is missing, unknown or of another type; it says which.
+    """
+    import msgspec
+
+    for what, found, known in (
+        ("", content, Card),
+        ("policy.", content.get("policy"), Policy),
+        *(("members.", one, Ids) for one in _values(content.get("members"))),
+    ):
+        if isinstance(found, Mapping):
+            unknown = set(found) - {one.name for one in fields(known)}
+            if unknown:
+                raise ValueError(f"there is no field {what}{min(unknown)}")
+    # What JSON has no number for (NaN, Infinity) is none here either.
+    return msgspec.json.decode(json.dumps(content), type=Card, strict=True)
+
+
+def _values(content: Any) -> list[Any]:
+    return list(content.values()) if isinstance(content, Mapping) else []
+
+
+def write_card(folder: Folder, card: Card) -> None:
+    """Write a bundle's card, whole or not at all.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    content = json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n"
+    folder.write(CARD, content.encode())

@@ -1,0 +1,279 @@
+"""A bundle's ids bind: what is run, how it is understood, and every file, or it does not load."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from digitrec.errors import BundleError
+from digitrec.model.bundle import load_bundle, save_bundle, save_cascade
+from digitrec.model.card import (
+    CARD,
+    ONNX,
+    WEIGHTS,
+    Calibration,
+    Card,
+    calibration_id,
+    network_id,
+)
+from digitrec.model.network import DigitNet
+from digitrec.model.onnx_file import check_self_contained
+from digitrec.model.policy import Policy
+from digitrec.model.shipped import SHIPPED
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The shipped cascade, where it may be spoilt."""
+    return Path(shutil.copytree(SHIPPED["cascade"], tmp_path / "copy"))
+
+
+def edit(folder: Path, change: Change) -> None:
+    card = json.loads((folder / CARD).read_text())
+    change(card)
+    (folder / CARD).write_text(json.dumps(card))
+
+
+def put(folder: Path, content: bytes, name: str = ONNX) -> None:
+    """Put a file into a bundle, with its hash in the card as an attacker would."""
+    (folder / name).write_bytes(content)
+    edit(folder, lambda card: card["files"].update({name: hashlib.sha256(content).hexdigest()}))
+
+
+def refused(folder: Path, match: str) -> None:
+    with pytest.raises(BundleError, match=match) as caught:
+        load_bundle(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_network_does_not_load_under_an_id(copy: Path) -> None:
+    put(copy / "small", (copy / "large" / ONNX).read_bytes())
+    refused(copy / "small", "what is there to be run is aeea66ffe928")
+    refused(copy, "what is there to be run is aeea66ffe928")
+
+
+def test_a_cascade_with_another_rule_does_not_load_under_its_id(copy: Path) -> None:
+    edit(copy, lambda card: card.update(hand_over=0.5))
+    refused(copy, "what is there to be run is")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card.update(temperature=0.01),
+        lambda card: card["policy"].update(min_digit_score=0.0),
+        lambda card: card["policy"].update(min_confidence=0.5),
+        lambda card: card["policy"].update(max_error=0.001),
+        lambda card: card["policies"].append({"max_error": 0.001}),
+    ],
+)
+@pytest.mark.parametrize("name", ["", "small"])
+def test_an_edited_calibration_does_not_load_under_its_id(
+    name: str, change: Change, copy: Path
+) -> None:
+    edit(copy / name, change)
+    refused(copy / name, "calibration_id")
+    refused(copy, "calibration_id")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda card: card.update(temperature="1.0"), r"temperature"),
+        (lambda card: card.update(temperature=0), r"temperature must be above 0"),
+        (lambda card: card.update(temperature=float("nan")), r"card\.json can't be used"),
+        (lambda card: card.update(policies={}), r"policies"),
+        (lambda card: card.update(policy=None), r"policy"),
+        (lambda card: card["policy"].update(min_confidence="0.5"), r"policy\.min_confidence"),
+        (lambda card: card["policy"].update(min_confidence=1.5), r"min_confidence must be from"),
+        (lambda card: card["policy"].update(budget=0.1), r"no field policy\.budget"),
+        (lambda card: card.update(min_digit_score=0.9), r"no field min_digit_score"),
+        (lambda card: card.update(recipe=[]), r"recipe"),
+        (lambda card: card.update(versions={"numpy": 2}), r"versions"),
+        (lambda card: card.update(files=["model.onnx"]), r"files"),
+        (lambda card: card.update(id=12), r"\.id"),
+        (lambda card: card.pop("scorecard"), r"scorecard"),
+        (lambda card: card.update(hand_over=0.5), r"belong together"),
+        (lambda card: card.update(members={"small": {"id": "a"}}), r"calibration_id"),
+        (lambda card: card.update(schema_version=1), r"schema version 1"),
+        (lambda card: card.update(normalizer_version="1"), r"made with normaliser 1"),
+    ],
+)
+def test_a_card_with_a_wrong_field_is_refused_by_its_name(
+    change: Change, words: str, copy: Path
+) -> None:
+    edit(copy / "small", change)
+    refused(copy / "small", words)
+
+
+@pytest.mark.parametrize("content", ["[]", "7", "null", "{", "\udcff", "[" * 100_000, '"x"'])
+def test_a_card_that_is_no_object_is_refused(content: str, copy: Path) -> None:
+    (copy / "small" / CARD).write_bytes(content.encode("utf-8", "surrogateescape"))
+    refused(copy / "small", r"card\.json can't be used")
+
+
+def test_every_file_that_the_card_names_is_checked(copy: Path) -> None:
+    (copy / "small" / WEIGHTS).write_bytes(b"other weights")
+    refused(copy / "small", f"{WEIGHTS} is damaged")
+    (copy / "small" / WEIGHTS).unlink()
+    refused(copy / "small", f"{WEIGHTS} can't be read")
+
+
+@pytest.mark.parametrize("name", ["../../evil.txt", "/etc/hostname", "sub/model.onnx", "card.json"])
+def test_a_card_names_no_file_but_a_bundles_own(name: str, copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "evil.txt").write_text("evil")
+    edit(copy / "small", lambda card: card["files"].update({name: 64 * "0"}))
+    refused(copy / "small", "is no file of such a bundle")
+    with pytest.raises(BundleError, match="is no file of such a bundle"):
+        save_cascade(tmp_path / "a/b/new", copy / "small", copy / "large", 0.5, Calibration())
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_cascade_in_a_cascade_is_refused(copy: Path) -> None:
+    ids = {name: json.loads((copy / CARD).read_text())[name] for name in ("id", "calibration_id")}
+    inner = Path(shutil.copytree(copy, copy.parent / "inner"))
+    shutil.rmtree(copy / "small")
+    shutil.move(inner, copy / "small")
+    edit(copy, lambda card: card["members"].update(small=ids))
+    refused(copy, "calibration_id|is a cascade itself|what is there to be run")
+
+
+def test_a_folder_is_loaded_from_itself_wherever_one_stands(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    other = copy.parent / "other"
+    save_bundle(other / "one", DigitNet(), recipe={}, data={})
+    save_cascade(other / "two", other / "one", copy / "large", 0.5, Calibration())
+    monkeypatch.chdir(other / "two")
+    here = load_bundle(".")
+    assert here.members[0].onnx == load_bundle(other / "one").onnx
+    assert here.members[0].card.id != load_bundle("small").card.id
+    # A name is a shipped bundle's; a path never is.
+    assert load_bundle(Path("small")).card == load_bundle("./small").card == here.members[0].card
+    assert load_bundle("small").card.id == "51ffbc8ce8a0"
+    (copy / "small" / ONNX).write_bytes(b"spoilt")
+    monkeypatch.chdir(copy)
+    refused(Path("."), "damaged")
+
+
+def external(tensor: TensorProto) -> TensorProto:
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "../weights.bin"
+    return tensor
+
+
+def model() -> onnx.ModelProto:
+    return onnx.load_from_string((SHIPPED["small"] / ONNX).read_bytes())
+
+
+def constant(tensor: TensorProto) -> onnx.NodeProto:
+    return helper.make_node("Constant", [], ["c"], value=tensor)
+
+
+def a_tensor() -> TensorProto:
+    return numpy_helper.from_array(np.ones(4, np.float32), "t")
+
+
+def hidden(where: str) -> onnx.ModelProto:
+    """The shipped small network with external data in one place."""
+    changed, tensor = model(), external(a_tensor())
+    graph = helper.make_graph([constant(tensor)], "inner", [], [])
+    match where:
+        case "initializer":
+            external(max(changed.graph.initializer, key=lambda one: len(one.raw_data)))
+        case "attribute":
+            changed.graph.node.append(constant(tensor))
+        case "attribute's tensors":
+            changed.graph.node.append(helper.make_node("X", [], ["x"], many=[tensor]))
+        case "subgraph":
+            changed.graph.node.append(helper.make_node("If", ["c"], ["x"], then_branch=graph))
+        case "subgraph's initializer":
+            deep = helper.make_graph([], "deep", [], [], initializer=[tensor])
+            middle = helper.make_graph(
+                [helper.make_node("If", ["c"], ["x"], else_branch=deep)], "m", [], []
+            )
+            changed.graph.node.append(helper.make_node("If", ["c"], ["x"], bodies=[middle]))
+        case "sparse":
+            changed.graph.sparse_initializer.add().values.CopyFrom(tensor)
+        case "function":
+            function = changed.functions.add()
+            function.name, function.domain = "f", "d"
+            function.node.append(constant(tensor))
+        case "training":
+            changed.training_info.add().algorithm.CopyFrom(graph)
+    return changed
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "initializer",
+        "attribute",
+        "attribute's tensors",
+        "subgraph",
+        "subgraph's initializer",
+        "sparse",
+        "function",
+        "training",
+    ],
+)
+def test_no_network_reads_a_file_beside_it(where: str, copy: Path) -> None:
+    content = hidden(where).SerializeToString()
+    put(copy / "small", content)
+    edit(copy / "small", lambda card: card.update(id=network_id(content)))
+    rebind(copy / "small")
+    refused(copy / "small", "external data")
+
+
+def rebind(folder: Path) -> None:
+    """Give a card the calibration id of what it holds, as one who knows how may."""
+    content = json.loads((folder / CARD).read_text())
+    content["policy"] = Policy(**content["policy"])
+    computed = calibration_id(Card(**content))
+    edit(folder, lambda card: card.update(calibration_id=computed))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", b"\x00" * 9, b"\x3a\xff\xff\xff\xff\x0f", b"ORTM"]
+)
+def test_what_is_no_onnx_file_is_not_self_contained(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"it is no ONNX file|it holds no network"):
+        check_self_contained(content)
+
+
+def test_any_cut_of_a_network_is_refused_or_whole() -> None:
+    content = (SHIPPED["small"] / ONNX).read_bytes()
+    check_self_contained(content)
+    check_self_contained((SHIPPED["large"] / ONNX).read_bytes())
+    for end in range(1, len(content), 997):
+        try:
+            check_self_contained(content[:end])
+        except ValueError:
+            continue
+        onnx.load_from_string(content[:end])  # it was cut between two fields
+
+
+def test_the_same_weights_have_the_same_id(tmp_path: Path) -> None:
+    """Whatever was exported before in the process."""
+    cards = []
+    for name in ("first", "second"):
+        torch.manual_seed(5)
+        save_bundle(tmp_path / name, DigitNet().eval(), recipe={}, data={})
+        cards.append(load_bundle(tmp_path / name).card)
+        save_bundle(tmp_path / "between", DigitNet(), recipe={}, data={})
+    assert cards[0].id == cards[1].id
+    assert replace(cards[0], files={ONNX: ""}) == replace(cards[1], files={ONNX: ""})
