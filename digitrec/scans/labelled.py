@@ -18,6 +18,7 @@ from digitrec.scans.corruptions import CORRUPTIONS, CorruptedImages, Corruption
 from digitrec.scans.inputs import list_inputs
 
 CALIBRATION_IMAGES, VALIDATION_IMAGES = 10_000, 5_000
+GROUPS = ("writer", "group")  # columns of a table that say who wrote a scan
 DIGITS = tuple(str(digit) for digit in range(10))
 
 
@@ -31,6 +32,7 @@ class LabelledSet:
     name: str
     scans: Sequence[str | bytes | NDArray[np.uint8]]
     labels: NDArray[np.uint8]
+    groups: NDArray[np.object_] | None = None  # [N], who wrote each, where that is known
 
 
 def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
@@ -40,7 +42,7 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
         source: `mnist:test`, `mnist:train`, `mnist:calibration`, `mnist:validation`, MNIST's test
             set under one of `CORRUPTIONS` (`mnist:inverted`), `sklearn:digits`, a folder of class
             folders (`0/` … `9/`), or a CSV or Parquet file with the columns `path` (relative to
-            that file) and `label`.
+            that file) and `label`, and maybe `writer` or `group`: who wrote each.
         data: folder with MNIST's four files; None: the cache.
 
     Raises:
@@ -152,7 +154,15 @@ def _from_table(file: Path) -> LabelledSet:
             f"{file} has {f'the label {wrong[0]}' if wrong else 'no rows'}: 0 to 9 count"
         )
     paths = [str(file.parent / path) for path in table["path"].to_pylist()]
-    return LabelledSet(str(file), paths, np.array(labels, np.uint8))
+    return LabelledSet(str(file), paths, np.array(labels, np.uint8), _groups(table))
+
+
+def _groups(table: pa.Table) -> NDArray[np.object_] | None:
+    """Give the column that says who wrote each scan, if there is one."""
+    for name in GROUPS:
+        if name in table.column_names:
+            return np.array([str(one) for one in table[name].to_pylist()], object)
+    return None
 
 
 def export_mnist(split: mnist.Split, out: Path, data: Path | None = None) -> int:
