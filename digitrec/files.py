@@ -51,16 +51,19 @@ def _sync(path: str | Path, flags: int) -> None:
 
 
 def check_is_free(folder: Path) -> None:
-    """Make a folder for files that must not mix with others.
+    """Check that files can be written to a folder without mixing with others; leave it as it was.
 
     Raises:
         InputError: there is something already, or it can't be made.
     """
     if folder.is_file():
         raise InputError(f"{folder} holds something already: choose another --out")
+    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     make_folder(folder)
     if any(folder.iterdir()):
         raise InputError(f"{folder} holds something already: choose another --out")
+    for place in missing:
+        place.rmdir()
 
 
 def make_folder(folder: Path) -> None:

@@ -119,7 +119,8 @@ def confusion(measured: Measured, path: Path) -> None:
     errors[np.arange(10), np.arange(10)] = 0
     with drawing(path, 7, 6.4) as figure:
         axes = figure.add_subplot(
-            title=f"{measured.name}: {100 * measured.accuracy:.2f} % of {len(measured.labels):,}",
+            title=f"{measured.name}: {100 * measured.accuracy:.2f} % of {len(measured.labels):,}"
+            f"{_accepted(measured)}",
             xlabel="read as",
             ylabel="label",
             xticks=range(11),
@@ -132,6 +133,14 @@ def confusion(measured: Measured, path: Path) -> None:
             if count:
                 colour = RIGHT if row == column else NEUTRAL
                 axes.text(column, row, str(count), ha="center", va="center", color=colour)
+
+
+def _accepted(measured: Measured) -> str:
+    """Say in a title's second line what is accepted, and wrong of that."""
+    coverage, error = measured.coverage, measured.accepted_error
+    if coverage is None or error is None:
+        return ""
+    return f"\n{100 * coverage:.2f} % accepted, {100 * error:.2f} % of them wrong"
 
 
 def reliability(measured: Measured, path: Path) -> None:

@@ -31,7 +31,8 @@ def flush() -> str | None:
     Whatever waits is dropped then, so that the interpreter does not fail over it at its end.
     """
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it was closed before we came
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read the answer has seen enough
         _drop()
         return ""

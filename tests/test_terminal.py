@@ -75,6 +75,14 @@ def test_a_full_disk_behind_stdout(scans: Path, command: str, tmp_path: Path) ->
     assert re.fullmatch(rf"digitrec {command}: (the answer .*: )?No space left on device", told)
 
 
+def test_stdout_that_is_closed(scans: Path) -> None:
+    words = [sys.executable, "-m", "digitrec", "predict", str(scans / "7/siebén.png")]
+    answer = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert "Traceback" not in answer.stderr
+
+
 COMMANDS = {
     "classify": ["classify", "SCANS", "--quiet"],
     "pack": ["pack", "SCANS", "--quiet"],

@@ -39,14 +39,17 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--out", type=Path, metavar="FOLDER", help="also draw pictures there")
     command.add_argument(
-        "--keep", action="store_true", help="write what a bundle scored into its card"
+        "--keep",
+        action="store_true",
+        help="write what a bundle scored into its card, beside other sets' scores; "
+        "not into those that come with digitrec",
     )
     command.add_argument("--json", action="store_true", help="print the scorecard as the answer")
     add_quiet(command)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from digitrec.model.bundle import is_bundle, load_bundle
+    from digitrec.model.bundle import check_may_change, is_bundle, load_bundle
     from digitrec.model.engine import open_engine
     from digitrec.model.shipped import DEFAULT
     from digitrec.scans.labelled import load_labelled
@@ -56,6 +59,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         make_folder(options.out)
     models = [name for name in options.names if is_bundle(name)] or [DEFAULT]
     named = [name for name in options.names if not is_bundle(name)]
+    if options.keep:
+        for name in models:
+            check_may_change(name)
     sources, left_out = _with_panel(named)
     engines = {name: open_engine(load_bundle(name)) for name in models}
     labelled = [load_labelled(source) for source in sources]
@@ -145,11 +151,12 @@ def _say_refused(refused: dict[str, Any]) -> None:
 
 
 def _keep(entries: "list[Entry]", refused: dict[str, Any]) -> None:
-    """Write into each bundle's card what it scored; of a folder or table only its name counts."""
+    """Write into each bundle's card what it scored, beside what it scored on other sets."""
     from digitrec.model.bundle import write_scorecard
+    from digitrec.trust.panel import card_key
 
     for model in dict.fromkeys(one.model for one in entries):
-        scores = {Path(one.name).name: one.scores for one in entries if one.model == model}
+        scores = {card_key(one.name): one.scores for one in entries if one.model == model}
         if model in refused:
             scores[JUNK] = refused[model]
         write_scorecard(model, scores)

@@ -42,6 +42,7 @@ from digitrec.storage import (
 )
 
 CALIBRATION_IMAGES, VALIDATION_IMAGES = 10_000, 5_000
+GROUPS = ("writer", "group")  # columns of a table that say who wrote a scan
 DIGITS = tuple(str(digit) for digit in range(10))
 # What says a digit: 3, 03 or 3.0; as a folder's name also digit_3.
 LABEL = re.compile(r"0?(\d)(?:\.0*)?")
@@ -58,6 +59,7 @@ class LabelledSet:
     name: str
     scans: Sequence[str | bytes | NDArray[np.uint8]]
     labels: NDArray[np.uint8]
+    groups: NDArray[np.object_] | None = None  # [N], who wrote each, where that is known
 
 
 def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
@@ -67,7 +69,8 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
         source: `mnist:test`, `mnist:train`, `mnist:calibration`, `mnist:validation`, MNIST's test
             set under one of `CORRUPTIONS` (`mnist:inverted`), `sklearn:digits`, a folder of class
             folders (`0/` … `9/`), or a CSV, TSV or Parquet file with the columns `path` (relative
-            to that file) and `label`; of this machine or a URI.
+            to that file) and `label`, and maybe `writer` or `group`: who wrote each; of this
+            machine or a URI.
         data: folder with MNIST's four files; None: the cache.
 
     Raises:
@@ -195,7 +198,7 @@ def _from_table(table: str) -> LabelledSet:
     remotes = open_remotes([table])
     try:
         with opened(table, remotes) as file:
-            for paths, shown in _columns(file, table):
+            for paths, shown in _columns(file, table, (PATH_COLUMNS, LABEL_COLUMNS)):
                 for path, label in zip(paths, shown, strict=True):
                     where = f"{readable(table)}, row {len(scans) + 1}"
                     scans.append(_checked_path(path, table, where, remotes))
@@ -204,11 +207,20 @@ def _from_table(table: str) -> LabelledSet:
         raise InputError(f"{readable(table)} can't be read as a table: {why}") from why
     if not labels:
         raise InputError(f"{readable(table)} has no rows: a path and a label from 0 to 9 count")
-    return LabelledSet(table, scans, np.array(labels, np.uint8))
+    return LabelledSet(table, scans, np.array(labels, np.uint8), _groups(table, remotes))
 
 
-def _columns(file: Any, table: str) -> Iterator[list[list[Any]]]:
-    wanted = (PATH_COLUMNS, LABEL_COLUMNS)
+def _groups(table: str, remotes: Sequence[Remote]) -> NDArray[np.object_] | None:
+    """Read the column that says who wrote each scan, if there is one."""
+    try:
+        with opened(table, remotes) as file:
+            groups = [str(one) for [some] in _columns(file, table, [GROUPS]) for one in some]
+    except InputError:
+        return None
+    return np.array(groups, object)
+
+
+def _columns(file: Any, table: str, wanted: Sequence[Sequence[str]]) -> Iterator[list[list[Any]]]:
     if ending(table) not in (CSV, TSV, PARQUET):
         raise InputError(
             f"{readable(table)} is no labelled set: expected .csv, .tsv or .parquet with the "

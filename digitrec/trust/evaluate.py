@@ -1,5 +1,6 @@
 """What a bundle scores on a labelled set: accuracy, confidence, confusion, and its mistakes."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.model.engine import Engine
-from digitrec.reading import BLANK, ERROR, REVIEW, Normalizer, Readings, read_scans
+from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW, Normalizer, Readings, read_scans
 from digitrec.scans.labelled import LabelledSet
 from digitrec.scans.normalize import normalize
+from digitrec.trust.intervals import share_interval
 
 CHUNK = 1000
 NO_DIGIT = 10  # the confusion matrix's last column: blank or error
@@ -30,14 +32,52 @@ class Measured:
     probabilities: NDArray[np.float32]  # [N, 10], of rows with a digit
     digit_score: NDArray[np.float32]  # [N], NaN where the bundle does not know it
     scans: NDArray[np.uint8]  # [N, 28, 28], normalised
-    doubted: int  # how many go to review as not-a-digit
-    blanks: int
-    errors: int
+    decisions: NDArray[np.object_]  # [N]: accept, review, blank or error
+    reasons: NDArray[np.object_]  # [N]: of review and error a code, `: ` and words; else None
+    groups: NDArray[np.object_] | None = None  # [N], who wrote each, where that is known
+
+    @property
+    def accepted(self) -> NDArray[np.bool_]:
+        """Which scans are accepted without a look: bool [N]."""
+        return np.asarray(self.decisions == ACCEPT)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which scans were read right, whatever was decided: bool [N]."""
+        return np.asarray(self.answers == self.labels)
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the digits that is accepted: of those and the ones for review."""
+        accepted, reviewed = self.count(ACCEPT), self.count(REVIEW)
+        return accepted / (accepted + reviewed) if accepted + reviewed else None
+
+    @property
+    def accepted_error(self) -> float | None:
+        """Share of the accepted scans that was read wrong."""
+        wrong = ~self.right[self.accepted]
+        return float(wrong.mean()) if len(wrong) else None
+
+    def count(self, decision: str) -> int:
+        """Count the scans of which this was decided."""
+        return int((self.decisions == decision).sum())
+
+    def reviews(self) -> dict[str, int]:
+        """Count the scans for review by the code of their reason."""
+        codes = [str(why).split(":")[0] for why in self.reasons[self.decisions == REVIEW]]
+        return dict(sorted(Counter(codes).items()))
+
+    def interval(
+        self, hits: NDArray[np.bool_], among: NDArray[np.bool_]
+    ) -> tuple[float, float] | None:
+        """Give the exact 95 % interval of the share of `hits` bool [N] `among` some, bool [N]."""
+        groups = None if self.groups is None else self.groups[among]
+        return share_interval(hits[among], groups)
 
     @property
     def accuracy(self) -> float:
         """Share of the scans that was read right; a blank or an error is not."""
-        return float((self.answers == self.labels).mean())
+        return float(self.right.mean())
 
     def confusion(self) -> NDArray[np.int64]:
         """Count answers by label: int64 [10, 11], the last column for no digit."""
@@ -124,16 +164,34 @@ class Measured:
         return {
             "images": len(self.labels),
             "accuracy": round(self.accuracy, 6),
+            "accuracy_interval": _rounded(self.interval(self.right, self.decisions != "")),
+            **self._decided(),
             "nll": None if nll is None else round(nll, 6),
             "ece": None if ece is None else round(ece, 6),
-            "ece_interval": interval and [round(bound, 6) for bound in interval],
+            "ece_interval": _rounded(interval),
             "error_at_coverage": {
                 str(coverage): round(self.error_at(coverage), 6) for coverage in COVERAGES
             },
-            "not_a_digit": self.doubted,
-            "blank": self.blanks,
-            "error": self.errors,
         }
+
+    def _decided(self) -> dict[str, Any]:
+        """Give what was decided, and how much of what is accepted is wrong, for a scorecard."""
+        coverage, error = self.coverage, self.accepted_error
+        asked = self.accepted | (self.decisions == REVIEW)
+        return {
+            **{name: self.count(name) for name in (ACCEPT, REVIEW, BLANK, ERROR)},
+            "reviews": self.reviews(),
+            "coverage": None if coverage is None else round(coverage, 6),
+            "coverage_interval": _rounded(self.interval(self.accepted, asked)),
+            "accepted_wrong": int((~self.right & self.accepted).sum()),
+            "accepted_error": None if error is None else round(error, 6),
+            "accepted_error_interval": _rounded(self.interval(~self.right, self.accepted)),
+            "writers": None if self.groups is None else len(set(self.groups)),
+        }
+
+
+def _rounded(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else [round(bound, 6) for bound in interval]
 
 
 def _ece(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -175,7 +233,6 @@ def measure_each(
 
 def _measured(labelled: LabelledSet, chunks: Sequence[Readings]) -> Measured:
     has_digit = np.concatenate([chunk.has_digit for chunk in chunks])
-    decisions = np.concatenate([chunk.decisions for chunk in chunks])
     return Measured(
         name=labelled.name,
         labels=labelled.labels,
@@ -184,9 +241,9 @@ def _measured(labelled: LabelledSet, chunks: Sequence[Readings]) -> Measured:
         probabilities=np.concatenate([chunk.probabilities for chunk in chunks]),
         digit_score=np.concatenate([chunk.digit_score for chunk in chunks]),
         scans=np.concatenate([chunk.scans for chunk in chunks]),
-        doubted=int((decisions == REVIEW).sum()),
-        blanks=int((decisions == BLANK).sum()),
-        errors=int((decisions == ERROR).sum()),
+        decisions=np.concatenate([chunk.decisions for chunk in chunks]),
+        reasons=np.concatenate([chunk.reasons for chunk in chunks]),
+        groups=labelled.groups,
     )
 
 
@@ -199,8 +256,9 @@ def report(measured: Measured) -> str:
     wrong = len(measured.labels) - int(right.sum())
     lines = [
         f"{measured.name}: {100 * measured.accuracy:.2f} % of {len(measured.labels):,} right, "
-        f"{wrong:,} wrong (of them {measured.blanks} blank, {measured.errors} unreadable), "
-        f"{measured.doubted:,} to review as not a digit",
+        f"{wrong:,} wrong (of them {measured.count(BLANK)} blank, {measured.count(ERROR)} "
+        f"unreadable){_between(measured.interval(measured.right, measured.decisions != ''))}",
+        *_decision_lines(measured),
         _confidence_line(measured),
         "",
         "label  read as 0     1     2     3     4     5     6     7     8     9  none"
@@ -211,6 +269,32 @@ def report(measured: Measured) -> str:
         shares = f"{100 * recall[digit]:5.1f} %    {100 * precision[digit]:5.1f} %"
         lines.append(f"{digit:>5}    {cells}  {shares}")
     return "\n".join(lines)
+
+
+def _decision_lines(measured: Measured) -> list[str]:
+    """Say what was decided, and how much of what is accepted is wrong."""
+    accepted, reviewed = measured.count(ACCEPT), measured.count(REVIEW)
+    coverage, error = measured.coverage, measured.accepted_error
+    reasons = ", ".join(f"{code} {count:,}" for code, count in measured.reviews().items())
+    shares = "" if coverage is None else f" (coverage {100 * coverage:.2f} %)"
+    lines = [
+        f"{accepted:,} accepted, {reviewed:,} to review{f': {reasons}' if reasons else ''}{shares}"
+    ]
+    if error is not None:
+        wrong = int((~measured.right & measured.accepted).sum())
+        between = _between(measured.interval(~measured.right, measured.accepted))
+        lines.append(
+            f"wrong among the accepted: {wrong:,} of {accepted:,}, {100 * error:.2f} %{between}"
+        )
+    if measured.groups is not None:
+        lines.append(f"the intervals are for digits by {len(set(measured.groups))} writers")
+    return lines
+
+
+def _between(interval: tuple[float, float] | None) -> str:
+    return (
+        "" if interval is None else " (95 %: {:.2f} to {:.2f} %)".format(*100 * np.array(interval))
+    )
 
 
 def _confidence_line(measured: Measured) -> str:

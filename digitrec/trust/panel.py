@@ -3,6 +3,7 @@
 Each set is read through digitrec's normaliser and, as a yardstick, through a plain resize.
 """
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitrec.files import is_uri
 from digitrec.model.engine import Engine
+from digitrec.model.policy import short_hash
 from digitrec.scans.corruptions import CORRUPTIONS
 from digitrec.scans.labelled import LabelledSet
 from digitrec.scans.normalize import normalize
@@ -28,7 +31,9 @@ COLUMNS: tuple[tuple[str, int, Callable[[dict[str, Any]], str]], ...] = (
     ("resized", 9, lambda scores: f"{100 * scores['plain_resize']['accuracy']:.2f}"),
     ("NLL", 8, lambda scores: _number(scores["nll"])),
     ("ECE", 8, lambda scores: _number(scores["ece"])),
-    ("wrong %", 9, lambda scores: f"{100 * scores['error_at_coverage']['0.9']:.2f}"),
+    ("cover %", 9, lambda scores: _percent(scores["coverage"])),
+    ("wrong %", 9, lambda scores: _percent(scores["accepted_error"])),
+    ("to", 7, lambda scores: _percent((scores["accepted_error_interval"] or [None, None])[1])),
 )
 BUNDLE_WIDTH = sum(width for _, width, _ in COLUMNS)
 
@@ -94,6 +99,18 @@ def entry(model: str, normalized: Measured, plain: Measured) -> Entry:
     return Entry(normalized.name, model, scores, normalized.error_curve(), normalized.digit_score)
 
 
+def card_key(name: str) -> str:
+    """Give the name that a labelled set has in a card's scorecard.
+
+    A card goes where its bundle goes: of a folder or table it has the last part of the name, not
+    the places of this machine, and a hash that tells it from others of that name.
+    """
+    if not is_uri(name) and not os.path.exists(name):
+        return name
+    place = name.rstrip("/") if is_uri(name) else os.path.realpath(name)
+    return f"{os.path.basename(place)}@{short_hash(place)[:8]}"
+
+
 def table(entries: Sequence[Entry]) -> str:
     """Write entries as text: a line for each set, beside each other what each bundle scored."""
     models = list(dict.fromkeys(one.model for one in entries))
@@ -117,7 +134,8 @@ def table(entries: Sequence[Entry]) -> str:
             *(_line(name, scores) for name, scores in rows),
             "",
             "right %: read right; resized: by a plain resize instead of digitrec's normaliser;",
-            "NLL in nats; ECE in 15 bins; wrong %: among the most confident 90 % of the scans",
+            "NLL in nats; ECE in 15 bins; cover %: accepted, of the digits; wrong %: read wrong of",
+            "the accepted; to: the upper end of its exact 95 % interval, by writer where known",
         ]
     )
 
@@ -141,8 +159,15 @@ def _mean(scores: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "plain_resize": {"accuracy": np.mean([one["plain_resize"]["accuracy"] for one in some])},
         "nll": nll.mean(),
         "ece": ece.mean(),
-        "error_at_coverage": {"0.9": np.mean([one["error_at_coverage"]["0.9"] for one in some])},
+        "coverage": _mean_of(some, "coverage"),
+        "accepted_error": _mean_of(some, "accepted_error"),
+        "accepted_error_interval": None,  # of sets of the same digits together there is none
     }
+
+
+def _mean_of(scores: Sequence[dict[str, Any]], name: str) -> float | None:
+    known = [one[name] for one in scores if one[name] is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _line(name: str, scores: Sequence[dict[str, Any]]) -> str:
@@ -161,6 +186,10 @@ def shortened(name: str, width: int) -> str:
         return name
     end = name[1 - width :]
     return "…" + end[max(end.find("/"), 0) :]
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{100 * value:.2f}"
 
 
 def _number(value: float | None) -> str:

@@ -29,7 +29,7 @@ from tests.scans.test_decode import png_header
 NOBODY = 65534
 # What the shipped bundle's card says of MNIST's test digits: how many are sent to review.
 SCORES = load_bundle().card.scorecard["mnist:test"]
-DOUBTED = SCORES["not_a_digit"]
+DOUBTED = SCORES["review"]
 
 # name → decision and, for errors, the reason's code
 HOSTILE = {

@@ -75,6 +75,37 @@ def test_the_large_network_answers_where_the_small_one_is_not_certain(
     np.testing.assert_allclose(answers.agreement, np.where(asked, both, alone), atol=1e-6)
 
 
+@pytest.mark.parametrize("bound", ["min_digit_score", "min_confidence"])
+def test_the_large_network_is_asked_before_a_digit_goes_to_review(
+    bound: str, members: tuple[Path, Path], scans: Scans, tmp_path: Path
+) -> None:
+    """Whatever the policy's reason, and certain or not."""
+    small, large = (open_engine(load_bundle(member)).answers(scans) for member in members)
+    assert small.digit_score is not None
+    scores = {"min_digit_score": small.digit_score, "min_confidence": small.probabilities.max(1)}
+    least = float(np.median(scores[bound]))
+    save_cascade(tmp_path, *members, 0.0, Calibration(1.0, Policy(**{bound: least})))
+    answers = open_engine(load_bundle(tmp_path)).answers(scans)
+    asked = scores[bound] < least
+    assert 100 < asked.sum() < 200
+    expected = np.where(asked[:, None], large.probabilities, small.probabilities)
+    np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
+    digit_score = np.where(asked, large.digit_score, small.digit_score)
+    np.testing.assert_allclose(answers.digit_score, digit_score, atol=1e-6)
+
+
+def test_of_mnist_no_digit_goes_to_review_unseen_by_the_large_network(
+    mnist_test: tuple[Scans, Scans],
+) -> None:
+    bundle, images = load_bundle("cascade"), mnist_test[0]
+    answers = open_engine(bundle).answers(images)
+    assert answers.digit_score is not None
+    least = bundle.card.policy.min_digit_score
+    large = open_engine(bundle.members[1]).answers(images[answers.digit_score < least])
+    assert len(large.digit_score) == 97
+    assert (large.digit_score < least).all()
+
+
 def test_none_or_all_may_be_asked(members: tuple[Path, Path], scans: Scans, tmp_path: Path) -> None:
     for name, hand_over, member in (("never", 0.0, members[0]), ("always", 1.1, members[1])):
         save_cascade(tmp_path / name, *members, hand_over, Calibration())

@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from digitrec import plots
 from digitrec.model.engine import Engine
@@ -28,7 +30,7 @@ def test_counts_add_up_and_no_digit_is_wrong(engine: Engine, known: LabelledSet)
     assert sum(told) == 20
     assert measured.accuracy == 17 / 20
     assert measured.answers[18:].tolist() == [NO_DIGIT, NO_DIGIT]
-    assert (measured.blanks, measured.errors) == (1, 1)
+    assert (measured.count("blank"), measured.count("error")) == (1, 1)
     assert measured.mistakes().tolist() == [0]
     counts = measured.confusion()
     assert counts.sum() == 20
@@ -54,9 +56,8 @@ def by_hand() -> Measured:
         probabilities=probabilities,
         digit_score=np.full(10, np.nan, np.float32),
         scans=np.zeros((10, 28, 28), np.uint8),
-        doubted=0,
-        blanks=1,
-        errors=0,
+        decisions=np.array([*["accept"] * 7, "review", "review", "blank"], object),
+        reasons=np.array([*[None] * 7, "not-a-digit: x", "low-confidence: x", None], object),
     )
 
 
@@ -91,9 +92,8 @@ def simulated(confidences: np.ndarray, right: np.ndarray) -> Measured:
         probabilities=np.zeros((count, 10), np.float32),
         digit_score=np.full(count, np.nan, np.float32),
         scans=np.zeros((count, 28, 28), np.uint8),
-        doubted=0,
-        blanks=0,
-        errors=0,
+        decisions=np.full(count, "accept", object),
+        reasons=np.full(count, None, object),
     )
 
 
@@ -161,7 +161,7 @@ def test_another_normaliser_is_measured_beside(engine: Engine, known: LabelledSe
     normalized, plain = measure_each(ways, known)
     assert normalized.scores() == measure(engine, known).scores()
     assert plain.scores() == measure(engine, known, normalizer=plain_resize).scores()
-    assert (plain.blanks, plain.errors) == (1, 1)
+    assert (plain.count("blank"), plain.count("error")) == (1, 1)
 
 
 def test_plain_resize_does_what_its_name_says() -> None:
@@ -197,3 +197,49 @@ def test_pictures_are_drawn(engine: Engine, known: LabelledSet, tmp_path: Path) 
     for name in ("confusion", "mistakes", "predictions"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_decisions_are_kept_and_the_accepted_are_measured(by_hand: Measured) -> None:
+    scores = by_hand.scores()
+    assert by_hand.decisions.tolist() == [*["accept"] * 7, "review", "review", "blank"]
+    assert [scores[name] for name in ("accept", "review", "blank", "error")] == [7, 2, 1, 0]
+    assert scores["reviews"] == {"low-confidence": 1, "not-a-digit": 1}
+    assert (by_hand.coverage, scores["coverage"]) == (7 / 9, 0.777778)  # a blank is no digit
+    assert (scores["accepted_wrong"], by_hand.accepted_error) == (2, 2 / 7)  # of 4 wrong in all
+    exact = binomtest(2, 7).proportion_ci(0.95, "exact")
+    assert scores["accepted_error_interval"] == pytest.approx([exact.low, exact.high], abs=1e-6)
+    exact = binomtest(6, 10).proportion_ci(0.95, "exact")
+    assert scores["accuracy_interval"] == pytest.approx([exact.low, exact.high], abs=1e-6)
+    said = report(by_hand)
+    assert "7 accepted, 2 to review: low-confidence 1, not-a-digit 1 (coverage 77.78 %)" in said
+    assert "wrong among the accepted: 2 of 7, 28.57 % (95 %: 3.67 to 70.96 %)" in said
+
+
+def test_nothing_accepted_has_no_error(by_hand: Measured) -> None:
+    none = replace(by_hand, decisions=np.full(10, "error", object))
+    scores = none.scores()
+    assert (scores["coverage"], scores["accepted_error"]) == (None, None)
+    assert scores["accepted_error_interval"] is None
+    assert "wrong among the accepted" not in report(none)
+
+
+def test_mnists_accepted_digits(engine: Engine) -> None:
+    """Of 29 wrong digits the policy sends seven to review."""
+    scores = measure(engine, load_labelled("mnist:test")).scores()
+    assert (scores["accept"], scores["review"], scores["accepted_wrong"]) == (9_903, 97, 22)
+    low, high = scores["accepted_error_interval"]
+    assert (low, high) == (pytest.approx(0.0014, abs=1e-4), pytest.approx(0.0034, abs=1e-4))
+
+
+def test_a_tables_writers_widen_the_intervals(engine: Engine, real_digits: Path) -> None:
+    by_writer = measure(engine, load_labelled(str(real_digits / "truth.csv")))
+    assert by_writer.groups is not None
+    assert len(by_writer.groups) == 300
+    assert by_writer.scores()["writers"] == 10
+    alone = replace(by_writer, groups=None)
+    for name in ("accuracy_interval", "accepted_error_interval"):
+        (low, high), (alone_low, alone_high) = by_writer.scores()[name], alone.scores()[name]
+        assert low <= alone_low
+        assert high > alone_high
+    assert "for digits by 10 writers" in report(by_writer)
+    assert load_labelled(str(real_digits)).groups is None

@@ -51,7 +51,10 @@ def test_a_set_is_read_by_each_bundle_in_both_ways(entries: list[Entry]) -> None
 def test_the_table_is_of_fixed_width(entries: list[Entry]) -> None:
     lines = table(entries).split("\n\n")[0].splitlines()
     assert len({len(line) for line in lines[1:]}) == 1
-    assert " ".join(lines[1].split()) == "set scans" + 2 * " right % resized NLL ECE wrong %"
+    assert (
+        " ".join(lines[1].split())
+        == "set scans" + 2 * " right % resized NLL ECE cover % wrong % to"
+    )
     accuracies = [entries[0].accuracy, entries[0].plain_accuracy]
     assert lines[2].split()[:4] == ["plain", "40", *(f"{100 * one:.2f}" for one in accuracies)]
     assert len(lines) == 2 + 1 + 22 + 2

@@ -1,0 +1,54 @@
+"""How far a share that was counted may be from the true one: exact intervals, also by writer."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.95
+
+
+def share_interval(
+    hits: NDArray[np.bool_], groups: NDArray[np.object_] | None = None
+) -> tuple[float, float] | None:
+    """Give the exact 95 % interval of a share (Clopper and Pearson, 1934).
+
+    What one writer wrote is alike, so that N digits by few writers tell less than N digits by N.
+    Where writers are known, the interval is that of as many digits as would vary so much if each
+    were by another: N over the design effect, corrected for few writers (Korn and Graubard,
+    "Confidence intervals for proportions with small expected number of positive counts estimated
+    from survey data", 1998). Where all hit or none, nothing tells how alike they are, and each
+    writer counts as one digit.
+
+    Args:
+        hits: bool [N], what is counted.
+        groups: [N], who wrote each; None: each is by another.
+
+    Returns:
+        The lower and upper bound, shares; None of nothing.
+    """
+    if not len(hits):
+        return None
+    from scipy.stats import beta
+
+    share = float(hits.mean())
+    count = float(len(hits)) if groups is None else _effective(hits, groups)
+    found, tail = share * count, (1 - LEVEL) / 2
+    low = 0.0 if share == 0 else float(beta.ppf(tail, found, count - found + 1))
+    high = 1.0 if share == 1 else float(beta.ppf(1 - tail, found + 1, count - found))
+    return low, high
+
+
+def _effective(hits: NDArray[np.bool_], groups: NDArray[np.object_]) -> float:
+    """Give how many digits, each by another writer, tell as much."""
+    from scipy.stats import t
+
+    _, of_group = np.unique(groups.astype(str), return_inverse=True)
+    writers, count, share = int(of_group.max()) + 1, len(hits), float(hits.mean())
+    if writers == count:
+        return float(count)
+    residuals = np.bincount(of_group, hits - share)
+    variance = writers / max(writers - 1, 1) * float((residuals**2).sum()) / count**2
+    if share in (0, 1) or writers == 1 or variance == 0:
+        return float(writers)
+    high = 1 - (1 - LEVEL) / 2
+    few = (t.ppf(high, count - 1) / t.ppf(high, writers - 1)) ** 2
+    return float(np.clip(share * (1 - share) / variance * few, 1, count))

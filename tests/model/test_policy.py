@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digitrec.model.policy import Policy
+
+CONFIDENCES = np.array([0.99, 0.8, 0.99, 0.8], np.float32)
+SCORES = np.array([0.9, 0.9, 0.2, np.nan], np.float32)
+
+
+def test_without_bounds_every_digit_is_accepted() -> None:
+    decisions, reasons = Policy().decide(CONFIDENCES, SCORES)
+    assert decisions.tolist() == 4 * ["accept"]
+    assert reasons.tolist() == 4 * [None]
+
+
+def test_what_is_below_a_bound_goes_to_review_with_its_code() -> None:
+    policy = Policy(max_error=0.01, min_confidence=0.9, min_digit_score=0.5)
+    decisions, reasons = policy.decide(CONFIDENCES, SCORES)
+    assert decisions.tolist() == ["accept", "review", "review", "review"]
+    assert reasons.tolist() == [
+        None,
+        "low-confidence: its confidence is 0.800, 0.900 is needed",
+        "not-a-digit: its digit score is 0.200, 0.500 is needed",
+        "low-confidence: its confidence is 0.800, 0.900 is needed",
+    ]
+    assert policy.accepted(CONFIDENCES, SCORES).tolist() == [True, False, False, False]
+
+
+def test_both_doubts_are_not_a_digit_and_a_bound_is_enough() -> None:
+    policy = Policy(min_confidence=0.9, min_digit_score=0.5)
+    [reason] = policy.decide(np.array([0.1]), np.array([0.1])).reasons
+    assert reason.startswith("not-a-digit: ")
+    assert policy.decide(np.array([0.9]), np.array([0.5])).decisions.tolist() == ["accept"]
+    assert policy.decide(np.array([np.nan]), np.array([0.5])).decisions.tolist() == ["review"]
+    assert len(policy.decide(np.zeros(0), np.zeros(0)).decisions) == 0
+
+
+def test_its_id_is_of_its_content() -> None:
+    ids = {
+        policy.id
+        for policy in (
+            Policy(),
+            Policy(max_error=0.001),
+            Policy(min_confidence=0.001),
+            Policy(min_digit_score=0.001),
+        )
+    }
+    assert len(ids) == 4
+    assert all(len(one) == 12 and set(one) <= set("0123456789abcdef") for one in ids)
+    assert Policy(min_confidence=1).id == Policy(min_confidence=1.0).id
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["max_error", "min_confidence", "min_digit_score"])
+def test_a_bound_is_from_0_to_1(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be from 0 to 1"):
+        Policy(**{name: value})
+
+
+numbers = st.floats(0, 1, width=32)
+
+
+@given(st.lists(st.tuples(numbers, numbers)), numbers, numbers)
+def test_decisions_and_reasons_belong_together(
+    scores: list[tuple[float, float]], confidence: float, digit_score: float
+) -> None:
+    policy = Policy(min_confidence=confidence, min_digit_score=digit_score)
+    columns = np.array(scores, np.float32).reshape(-1, 2).T
+    decisions, reasons = policy.decide(*columns)
+    expected = [a >= confidence and b >= digit_score for a, b in scores]
+    assert policy.accepted(*columns).tolist() == expected
+    assert (decisions == "accept").tolist() == expected
+    assert [why is None for why in reasons] == expected
