@@ -1,6 +1,7 @@
 import contextlib
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -378,3 +379,42 @@ def test_a_file_over_the_limit_is_not_read(memory: str) -> None:
     assert caught.value.size == 10
     with pytest.raises(FileNotFoundError):
         remote.read_version(f"{path}/nowhere", limit=9)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "When reading information for key 'a' in bucket 'b': AWS Error ACCESS_DENIED during "
+        "HeadObject operation: No response body.",
+        "AWS Error UNKNOWN (HTTP status 403) during HeadObject operation: No response body.",
+        "ExpiredToken: The provided token has expired.",
+        "403 Forbidden",
+        "AWS Error INVALID_ACCESS_KEY_ID during GetObject operation",
+    ],
+)
+def test_who_may_not_is_told_at_once(words: str) -> None:
+    asked = []
+
+    def refused() -> None:
+        asked.append(1)
+        raise OSError(words)
+
+    with pytest.raises(OSError, match=re.escape(words[:20])):
+        storage.with_retries(refused)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "words", ["AWS Error SLOW_DOWN (HTTP status 503)", "timed out", "a 403rd try"]
+)
+def test_what_may_pass_is_asked_again(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "FIRST_WAIT_SECONDS", 0)
+    asked = []
+
+    def at_last() -> str:
+        asked.append(1)
+        if len(asked) < 3:
+            raise OSError(words)
+        return "there"
+
+    assert storage.with_retries(at_last) == "there"

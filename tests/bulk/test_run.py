@@ -293,3 +293,14 @@ def test_a_damaged_record_is_said(settings: RunSettings) -> None:
         with pytest.raises((InputError, RunError), match=r"can't be used|the run failed"):
             classify(settings)
         (out / name).write_text(before)
+
+
+def test_relative_inputs_are_the_drivers_wherever_the_workers_are(
+    settings: RunSettings, scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster's workers have another working folder than the shell that named the inputs."""
+    monkeypatch.chdir(scans.parent)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    classify(replace(settings, inputs=("scans",)))
+    table = dataset.dataset(settings.out, format="parquet").to_table()
+    assert set(table["path"].to_pylist()) == {str(path) for path in scans.iterdir()}
