@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from digitrec.errors import InputError
+from digitrec.files import is_uri
 from digitrec.model.shipped import DEFAULT
 
 if TYPE_CHECKING:
@@ -124,10 +125,16 @@ def add_run(command: Any) -> None:
 
 def shown_out(options: argparse.Namespace) -> str:
     """Give `--out` as it may be shown: of a URI without secrets."""
-    from digitrec.storage import is_uri, shown
+    return shown_name(options.out)
 
-    out: str = options.out
-    return shown(out) if is_uri(out) else out
+
+def shown_name(location: str) -> str:
+    """Give a path as it is, and a URI without secrets."""
+    if not is_uri(location):
+        return location
+    from digitrec.storage import shown
+
+    return shown(location)
 
 
 def shown_calibration(card: "Card") -> str:
