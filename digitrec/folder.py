@@ -201,3 +201,40 @@ def open_folder(location: str | os.PathLike[str]) -> Folder:
 
     remote, path = open_uri(name)
     return Folder(shown(name), path, remote)
+
+
+@contextmanager
+def staged(location: str | os.PathLike[str], *, new: bool = False) -> Iterator[Path]:
+    """Give a folder of this machine to write files to, which are then in `location`.
+
+    Behind a URI they are sent there when the block ends well, each whole.
+
+    Args:
+        location: a path or a URI.
+        new: nothing may be there yet.
+
+    Raises:
+        InputError: the filesystem can't be opened, or something is there.
+        OSError: a file can't be written.
+    """
+    folder = open_folder(location)
+    if new:
+        check_is_new(folder)
+    if folder.remote is None:
+        yield Path(folder.path if is_uri(os.fspath(location)) else location)
+        return
+    with tempfile.TemporaryDirectory(prefix="digitrec-") as temporary:
+        yield (root := Path(temporary))
+        for file in sorted(root.rglob("*")):
+            if file.is_file():
+                folder.write(file.relative_to(root).as_posix(), file.read_bytes())
+
+
+def check_is_new(folder: Folder) -> None:
+    """Check that files can be written to a folder without mixing with others.
+
+    Raises:
+        InputError: there is something already, or it can't be looked into.
+    """
+    if not folder.is_empty():
+        raise InputError(f"{folder.name} holds something already: choose another --out")

@@ -101,7 +101,10 @@ def coverage(entries: Sequence[Entry], path: Path) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-        title = "set (wrong at 90 % coverage);\na line begins with its first mistake"
+        title = (
+            "set (wrong at 90 % coverage);\na line begins with its first mistake;\n"
+            "dots: what the policy accepts"
+        )
         axes.legend(title=title, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
@@ -123,6 +126,9 @@ def _curve(axes: Axes, one: Entry, colour: str, style: str, *, tell_model: bool)
     at_90 = 100 * one.scores["error_at_coverage"]["0.9"]
     label = f"{shortened(one.name, LABEL_WIDTH)}{model} ({at_90:.2f} %)"
     axes.plot(share, wrong, color=colour, linestyle=style, linewidth=1.5, label=label)
+    if error := one.scores["accepted_error"]:
+        accepted = 100 * one.scores["accept"] / count
+        axes.plot(accepted, 100 * error, "o", color=colour, markersize=5)
 
 
 def corrupted(sets: Sequence[LabelledSet]) -> list[LabelledSet]:

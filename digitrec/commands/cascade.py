@@ -1,12 +1,10 @@
 """`digitrec cascade`: two bundles → one, whose large network is asked where the small is unsure."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digitrec.commands.parsing import add_command, add_data, shown_calibration
+from digitrec.commands.parsing import add_command, add_data, shown_calibration, shown_out
 from digitrec.errors import InputError
-from digitrec.files import check_is_free
 
 if TYPE_CHECKING:
     from digitrec.model.bundle import Bundle
@@ -27,7 +25,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("small", metavar="SMALL", help="the bundle that answers first")
     command.add_argument("large", metavar="LARGE", help="the bundle that is asked where it is not")
-    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="a new folder, or URI")
     command.add_argument(
         "--like", metavar="CASCADE", help="take what is fitted from this cascade, and fit nothing"
     )
@@ -35,9 +33,10 @@ def add(commands: Any) -> None:
 
 
 def _cascade(options: argparse.Namespace) -> None:
+    from digitrec.folder import check_is_new, open_folder
     from digitrec.model.bundle import load_bundle, save_cascade
 
-    check_is_free(options.out)
+    check_is_new(open_folder(options.out))
     members = [load_bundle(options.small), load_bundle(options.large)]
     if any(bundle.members for bundle in members):
         raise InputError("a cascade is made of two networks, not of cascades")
@@ -50,7 +49,7 @@ def _cascade(options: argparse.Namespace) -> None:
     print(
         f"hand-over    below a certainty of {hand_over:.4f}\n"
         f"{shown_calibration(card)}"
-        f"bundle       {options.out}  (id {card.id})"
+        f"bundle       {shown_out(options)}  (id {card.id})"
     )
 
 

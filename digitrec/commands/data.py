@@ -1,10 +1,9 @@
 """`digitrec data`: folders of scans to try things on: MNIST's, or drawn ones."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from digitrec.commands.parsing import add_command, add_data, add_quiet
+from digitrec.commands.parsing import add_command, add_data, add_quiet, shown_out
 from digitrec.errors import InputError
 
 
@@ -21,7 +20,7 @@ def add(commands: Any) -> None:
         "Write MNIST as PNGs into class folders: OUT/0/… to OUT/9/….",
         "digitrec data export --out scans",
     )
-    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new or empty")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="new or empty; or URI")
     command.add_argument("--split", choices=("test", "train"), default="test", help="default: test")
     add_data(command)
     command = add_command(
@@ -32,7 +31,7 @@ def add(commands: Any) -> None:
         "them scans that show no digit, in OUT/not-a-digit.",
         "digitrec data draw --out drawn --count 200 --junk 50",
     )
-    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new or empty")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="new or empty; or URI")
     command.add_argument(
         "--count", type=int, default=1000, metavar="N", help="of digits; default: 1000"
     )
@@ -50,22 +49,29 @@ def add(commands: Any) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from digitrec.folder import staged
     from digitrec.scans.labelled import export_mnist
 
-    count = export_mnist(options.split, options.out, options.data)
-    print(f"{count:,} scans in {options.out}/0 … {options.out}/9")
+    with staged(options.out, new=True) as folder:
+        count = export_mnist(options.split, folder, options.data)
+    out = shown_out(options)
+    print(f"{count:,} scans in {out}/0 … {out}/9")
 
 
 def _draw(options: argparse.Namespace) -> None:
     from digitrec.drawn.sets import JUNK_FOLDER, write_drawn
+    from digitrec.folder import staged
     from digitrec.progress import progress
 
     for name in ("count", "junk", "seed"):
         if getattr(options, name) < 0:
             raise InputError(f"--{name} must be 0 or more, not {getattr(options, name)}")
-    out, total = options.out, options.count + options.junk
-    with progress("draw", total, quiet=options.quiet) as advance:
-        write_drawn(out, options.count, options.junk, options.seed, advance)
+    out, total = shown_out(options), options.count + options.junk
+    with (
+        staged(options.out, new=True) as folder,
+        progress("draw", total, quiet=options.quiet) as advance,
+    ):
+        write_drawn(folder, options.count, options.junk, options.seed, advance)
     print(f"{options.count:,} digits in {out}/0 … {out}/9")
     if options.junk:
         print(f"{options.junk:,} scans that show none in {out}/{JUNK_FOLDER}")

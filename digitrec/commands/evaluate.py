@@ -3,11 +3,12 @@
 import argparse
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digitrec.commands.parsing import add_command, add_quiet
-from digitrec.files import file_name, make_folder, write_json
+from digitrec.commands.parsing import add_command, add_quiet, shown_name, shown_out
+from digitrec.files import file_name, is_uri, make_folder, write_json
 from digitrec.terminal import decoders_silent
 
 JUNK = "junk"  # what is no digit, in a scorecard
@@ -37,7 +38,7 @@ def add(commands: Any) -> None:
         "a wrong name gets the list), sklearn:digits, a folder of class folders 0/ to 9/, or a "
         "table with the columns path and label; panel (default): all that are at hand",
     )
-    command.add_argument("--out", type=Path, metavar="FOLDER", help="also draw pictures there")
+    command.add_argument("--out", metavar="FOLDER", help="also draw pictures there; or URI")
     command.add_argument(
         "--keep",
         action="store_true",
@@ -49,26 +50,40 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from digitrec.model.bundle import check_may_change, is_bundle, load_bundle
-    from digitrec.model.engine import open_engine
+    from digitrec.folder import staged
+    from digitrec.model.bundle import check_may_change, is_bundle
     from digitrec.model.shipped import DEFAULT
-    from digitrec.scans.labelled import load_labelled
-    from digitrec.trust.panel import table
 
-    if options.out:
-        make_folder(options.out)
+    if options.out and not is_uri(options.out):
+        make_folder(Path(options.out))
     models = [name for name in options.names if is_bundle(name)] or [DEFAULT]
     named = [name for name in options.names if not is_bundle(name)]
     if options.keep:
         for name in models:
             check_may_change(name)
+    with staged(options.out) if options.out else nullcontext() as out:
+        _measure_all(models, named, options, out)
+    if options.out and not options.json:
+        print(f"pictures and scorecard in {shown_out(options)}")
+
+
+def _measure_all(
+    models: list[str], named: list[str], options: argparse.Namespace, out: Path | None
+) -> None:
+    """Measure labelled sets, or the panel, by bundles; say, keep and draw what came of it."""
+    from digitrec.model.bundle import load_bundle
+    from digitrec.model.engine import open_engine
+    from digitrec.scans.labelled import load_labelled
+    from digitrec.trust.panel import table
+
     sources, left_out = _with_panel(named)
-    engines = {name: open_engine(load_bundle(name)) for name in models}
+    engines = {shown_name(name): open_engine(load_bundle(name)) for name in models}
     labelled = [load_labelled(source) for source in sources]
     alone = len(labelled) == len(engines) == 1
     entries = []
     for one, source in zip(labelled, sources, strict=True):
-        entries += _measure(engines, one, options, report=alone, pictures=source in named)
+        pictures = out if source in named else None
+        entries += _measure(engines, one, options, report=alone, out=pictures)
     refused = _refused(engines, entries) if sources != named else {}
     scorecard = _scorecard(engines, entries, refused)
     if options.json:
@@ -77,11 +92,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         print("\n".join([table(entries), *left_out]))
         _say_refused(refused)
     if options.keep:
-        _keep(entries, refused)
-    if options.out:
-        _leave(options.out, scorecard, entries, labelled)
-        if not options.json:
-            print(f"pictures and scorecard in {options.out}")
+        _keep(models, entries, refused)
+    if out:
+        _leave(out, scorecard, entries, labelled)
 
 
 def _with_panel(named: list[str]) -> tuple[list[str], list[str]]:
@@ -101,7 +114,7 @@ def _measure(
     options: argparse.Namespace,
     *,
     report: bool,
-    pictures: bool,
+    out: Path | None,
 ) -> "list[Entry]":
     """Measure one set by each bundle; say what came of it, and draw it, where that is wanted."""
     from digitrec.progress import progress
@@ -117,8 +130,8 @@ def _measure(
         if report and not options.json:
             print(evaluate.report(measured))
             print(f"by a plain resize instead of normalising: {100 * plain.accuracy:.2f} % right")
-        if options.out and pictures:
-            where = [options.out, *([file_name(model)] if len(engines) > 1 else [])]
+        if out:
+            where: list[str | Path] = [out, *([file_name(model)] if len(engines) > 1 else [])]
             _draw(measured, Path(*where, file_name(labelled.name)))
     return entries
 
@@ -150,16 +163,17 @@ def _say_refused(refused: dict[str, Any]) -> None:
         print(f"\n{model}\n{table(rows)}")
 
 
-def _keep(entries: "list[Entry]", refused: dict[str, Any]) -> None:
+def _keep(models: list[str], entries: "list[Entry]", refused: dict[str, Any]) -> None:
     """Write into each bundle's card what it scored, beside what it scored on other sets."""
     from digitrec.model.bundle import write_scorecard
     from digitrec.trust.panel import card_key
 
-    for model in dict.fromkeys(one.model for one in entries):
+    for given in dict.fromkeys(models):
+        model = shown_name(given)
         scores = {card_key(one.name): one.scores for one in entries if one.model == model}
         if model in refused:
             scores[JUNK] = refused[model]
-        write_scorecard(model, scores)
+        write_scorecard(given, scores)
 
 
 def _scorecard(

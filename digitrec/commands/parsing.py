@@ -140,12 +140,16 @@ def add_run(command: Any) -> None:
 
 def shown_out(options: argparse.Namespace) -> str:
     """Give `--out` as it may be shown: of a URI without secrets."""
-    out: str = options.out
-    if not is_uri(out):
-        return out
+    return shown_name(options.out)
+
+
+def shown_name(location: str) -> str:
+    """Give a path as it is, and a URI without secrets."""
+    if not is_uri(location):
+        return location
     from digitrec.storage import shown
 
-    return shown(out)
+    return shown(location)
 
 
 def shown_calibration(card: "Card") -> str:

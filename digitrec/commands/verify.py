@@ -4,9 +4,8 @@ import argparse
 import json
 from typing import Any
 
-from digitrec.commands.parsing import add_command, add_quiet
+from digitrec.commands.parsing import add_command, add_quiet, shown_name
 from digitrec.errors import RunError
-from digitrec.files import is_uri
 
 SHOWN = 10  # problems
 
@@ -34,9 +33,8 @@ def add(commands: Any) -> None:
 def _verify(options: argparse.Namespace) -> None:
     from digitrec.bulk.verify import verify
     from digitrec.progress import progress
-    from digitrec.storage import shown
 
-    name = shown(options.result) if is_uri(options.result) else options.result
+    name = shown_name(options.result)
     with progress("verify", None, quiet=options.quiet, unit="rows") as advance:
         verified = verify(options.result, look=options.inputs, advance=advance)
     if options.json:
