@@ -1,4 +1,4 @@
-"""digitrec: handwritten digits read in bulk, with a known error rate."""
+"""digitrec: handwritten digits read in bulk, and the doubtful ones left to people."""
 
 from typing import TYPE_CHECKING, Any
 

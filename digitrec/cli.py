@@ -46,7 +46,7 @@ def _log_to_stderr(*, quiet: bool) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="digitrec",
-        description="Handwritten digits read in bulk, with a known error rate.",
+        description="Handwritten digits read in bulk, and the doubtful ones left to people.",
         epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"digitrec {__version__}")
