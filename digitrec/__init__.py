@@ -1,4 +1,4 @@
-"""digitrec: handwritten digits read in bulk, with measured error rates."""
+"""digitrec: handwritten digits read in bulk, and the doubtful ones left to people."""
 
 import os
 from typing import TYPE_CHECKING, Any

@@ -68,7 +68,7 @@ def _log_to_stderr(*, quiet: bool) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="digitrec",
-        description="Handwritten digits read in bulk, with measured error rates.",
+        description="Handwritten digits read in bulk, and the doubtful ones left to people.",
         epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"digitrec {__version__}")

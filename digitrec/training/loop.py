@@ -110,7 +110,7 @@ def loss_of(logits: Tensor, labels: Tensor, *, junk: bool) -> Tensor:
 
     Where there is junk, an eleventh class stands for it, whose logit is always 0: so the network
     learns to give digits logits above 0 and everything else logits below, without a parameter
-    more. The sigmoid of the logits' log-sum-exp then is the probability that a scan shows a digit
+    more. The sigmoid of the logits' log-sum-exp then tells how much a scan looks like a digit
     (the energy score of Liu et al., "Energy-based out-of-distribution detection", 2020, with a
     fixed scale).
     """
