@@ -56,12 +56,26 @@ def check_is_free(folder: Path) -> None:
     Raises:
         InputError: there is something already, or it can't be made.
     """
-    if folder.is_file():
+    try:
+        taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+    except (OSError, ValueError):  # making it will say why
+        taken = False
+    if taken:
         raise InputError(f"{folder} holds something already: choose another --out")
-    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    check_can_be_made(folder)
+
+
+def check_can_be_made(folder: Path) -> None:
+    """Check that a folder can be made, or written to, and leave it as it was.
+
+    Raises:
+        InputError: it can't.
+    """
+    try:
+        missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    except ValueError:  # a NUL in its name
+        missing = []
     make_folder(folder)
-    if any(folder.iterdir()):
-        raise InputError(f"{folder} holds something already: choose another --out")
     for place in missing:
         place.rmdir()
 

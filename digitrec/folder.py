@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitrec.errors import InputError
-from digitrec.files import is_uri, replacing, sync_folder
+from digitrec.files import check_is_free, is_uri, replacing, sync_folder
 
 if TYPE_CHECKING:
     from digitrec.storage import Remote
@@ -236,5 +236,7 @@ def check_is_new(folder: Folder) -> None:
     Raises:
         InputError: there is something already, or it can't be looked into.
     """
-    if not folder.is_empty():
+    if folder.remote is None:
+        check_is_free(Path(folder.path))
+    elif not folder.is_empty():
         raise InputError(f"{folder.name} holds something already: choose another --out")

@@ -23,7 +23,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from digitrec.errors import InputError
-from digitrec.files import write_json
+from digitrec.files import check_can_be_made, write_json
 from digitrec.folder import Folder, open_folder
 from digitrec.lock import LOCK, exclusive
 from digitrec.training.recipes import Recipe
@@ -92,6 +92,7 @@ def open_run_folder(out: str, recipe: Recipe, *, resume: bool) -> Iterator[RunFo
     _check(target, recipe, resume=resume)
     with ExitStack() as held:
         if target.remote is None:
+            check_can_be_made(Path(target.path))
             local, filesystem = target.path, None
         else:
             temporary = tempfile.TemporaryDirectory(prefix="digitrec-run-")
