@@ -146,7 +146,8 @@ def parse_chunk(number: int, content: bytes) -> Chunk:
     Raises:
         pa.ArrowException: it is damaged.
     """
-    table = parquet.read_table(pa.BufferReader(content))
+    # Not read_table, which imports pandas.
+    table = parquet.ParquetFile(pa.BufferReader(content)).read()
     paths = [os.fsdecode(path) for path in table.column("path").to_pylist()]
     if "shard" not in table.column_names:
         return Chunk(number, (Found(paths),) if paths else ())

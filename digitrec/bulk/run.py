@@ -172,7 +172,7 @@ def _work(
             work.folder.write(TRACE, trace.to_json())
         start = time.perf_counter()
         total, end = _checked(hands, listing, settings.quiet)
-    stages = {**total.seconds, "check": time.perf_counter() - start}
+        stages = {**total.seconds, "check": time.perf_counter() - start}
     figures = speed(made, began, time.time())
     if listing.again:
         figures["again"] = {"new": end.new, "changed": made.changed, "gone": end.gone}
