@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -116,3 +117,10 @@ def test_the_project_carries_no_large_file() -> None:
     # The large network's weights are the largest there is: 163,000 numbers of four bytes.
     most = {file: 700_000 if "cascade/large/" in file else 500_000 for file in sizes}
     assert {file: size for file, size in sizes.items() if size >= most[file]} == {}
+
+
+def test_the_wheel_says_that_it_is_typed(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    assert {"digitrec/py.typed", "digitrec/__main__.py"} < set(ZipFile(wheel).namelist())
