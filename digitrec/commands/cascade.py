@@ -3,7 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from digitrec.commands.parsing import add_command, add_data, shown_calibration, shown_out
+from digitrec.commands.parsing import (
+    add_command,
+    add_data,
+    shown_calibration,
+    shown_name,
+    shown_out,
+)
 from digitrec.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,7 +66,7 @@ def _taken(like: str) -> "tuple[float, Calibration]":
 
     card = load_bundle(like).card
     if card.hand_over is None:
-        raise InputError(f"{like} is no cascade")
+        raise InputError(f"{shown_name(like)} is no cascade")
     return card.hand_over, Calibration(card.temperature, card.policy)
 
 
@@ -74,8 +80,9 @@ def _fitted(members: "list[Bundle]", options: argparse.Namespace) -> "tuple[floa
     for name, bundle in zip((options.small, options.large), members, strict=True):
         if bundle.card.recipe.get("hold_out") != "validation":
             raise InputError(
-                f"{name} has learnt from the validation part, on which a cascade is fitted: train "
-                "it with --hold-out validation, or take what is fitted from another with --like"
+                f"{shown_name(name)} has learnt from the validation part, on which a cascade is "
+                "fitted: train it with --hold-out validation, or take what is fitted from another "
+                "with --like"
             )
     images, labels = mnist.load("train", options.data)
     chosen = validation_indices(images)

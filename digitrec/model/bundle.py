@@ -249,13 +249,15 @@ def save_cascade(
     Raises:
         BundleError: a member is no bundle, or a cascade itself.
     """
-    cards, folder = {}, open_folder(out)
+    cards, files, folder = {}, {}, open_folder(out)
     for name, given in zip(MEMBERS, (small, large), strict=True):
         source = find_bundle(given)
         card = cards[name] = load_folder(source).card
         if card.members is not None:
             raise BundleError(f"{source.name} is a cascade: its members must be networks")
-        _write(folder.below(name), _files(source, card), card)
+        files[name] = _files(source, card)
+    for name, card in cards.items():
+        _write(folder.below(name), files[name], card)
     card = Card(
         id=cascade_id([card.id for card in cards.values()], hand_over),
         calibration_id="",

@@ -132,16 +132,17 @@ def read_card(folder: Folder) -> Card:
 
 
 def _check_versions(folder: Folder, content: Any) -> None:
+    """Check for which program a card was made; of what type its versions are is checked later."""
     if not isinstance(content, Mapping):
         raise ValueError("it is no JSON object")
-    version = content.get("schema_version", SCHEMA_VERSION)
-    if version != SCHEMA_VERSION:
+    version = content.get("schema_version")
+    if isinstance(version, int) and version != SCHEMA_VERSION:
         raise BundleError(
             f"{folder.name} was made for another digitrec: its card has schema version "
             f"{version}, this program reads {SCHEMA_VERSION}"
         )
-    normalizer = content.get("normalizer_version", NORMALIZER_VERSION)
-    if normalizer != NORMALIZER_VERSION:
+    normalizer = content.get("normalizer_version")
+    if isinstance(normalizer, str) and normalizer != NORMALIZER_VERSION:
         raise BundleError(
             f"{folder.name} was made with normaliser {normalizer}, this program has "
             f"{NORMALIZER_VERSION}, whose scans it has never seen: train it again"

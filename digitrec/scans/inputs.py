@@ -8,7 +8,7 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,26 @@ def list_inputs(inputs: Sequence[str]) -> Listing:
         InputError: an input is not there or can't be used, or a folder can't be listed.
     """
     notes = Notes()
-    paths = [path for found in stream_inputs(inputs, notes) for path in found.paths]
+    return _listing(stream_inputs(inputs, notes), notes)
+
+
+def list_remote(remote: "Remote", folder: str) -> Listing:
+    """List a folder of a filesystem that is open already; see `list_inputs`.
+
+    Raises:
+        InputError: a folder can't be listed.
+    """
+    notes = Notes()
+    return _listing(_walked(remote, folder, notes), notes)
+
+
+def _walked(remote: "Remote", folder: str, notes: Notes) -> Iterator[Found]:
+    for batch in walk_remote(remote, folder, is_scan_name, notes):
+        yield Found([remote.uri(path) for path in batch])
+
+
+def _listing(found: Iterable[Found], notes: Notes) -> Listing:
+    paths = [path for some in found for path in some.paths]
     for folder, why in notes.unlisted.items():
         raise InputError(f"folder {readable(folder)} can't be listed: {why}")
     return Listing(sorted(paths), dict(sorted(notes.ignored.items())))
@@ -98,8 +117,7 @@ def _all(inputs: Sequence[str], notes: Notes, options: InputOptions) -> Iterator
     follow = options.follow_links
     yield from map(Found, walk(kinds.folders, is_scan_name, notes, follow_links=follow))
     for remote, folder in kinds.remote_folders:
-        for batch in walk_remote(remote, folder, is_scan_name, notes):
-            yield Found([remote.uri(path) for path in batch])
+        yield from _walked(remote, folder, notes)
     for start in range(0, len(kinds.files), BATCH):
         yield Found(kinds.files[start : start + BATCH])
     if kinds.tables:

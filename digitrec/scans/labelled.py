@@ -3,8 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from digitrec.errors import InputError
 from digitrec.files import check_is_free, is_uri
 from digitrec.scans import mnist
 from digitrec.scans.corruptions import CORRUPTIONS, CorruptedImages, Corruption
-from digitrec.scans.inputs import list_inputs
+from digitrec.scans.inputs import list_inputs, list_remote
 from digitrec.scans.paths import readable
 from digitrec.scans.rows import (
     CSV,
@@ -34,7 +34,6 @@ from digitrec.scans.rows import (
 from digitrec.storage import (
     Remote,
     check_listed,
-    open_remotes,
     open_uri,
     opened,
     shown,
@@ -60,6 +59,8 @@ class LabelledSet:
     scans: Sequence[str | bytes | NDArray[np.uint8]]
     labels: NDArray[np.uint8]
     groups: NDArray[np.object_] | None = None  # [N], who wrote each, where that is known
+    # Where scans behind URIs lie, open already: a scan's own URI has neither keys nor options.
+    remotes: tuple[Remote, ...] = ()
 
 
 def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
@@ -95,10 +96,15 @@ def _local(source: str) -> LabelledSet:
     if os.path.isdir(source):
         with os.scandir(source) as entries:
             names = [entry.name for entry in entries if entry.is_dir()]
-        return _from_class_folders(str(Path(source)), names)
+        folder = str(Path(source))
+        return _from_class_folders(folder, names, lambda name: _scans(os.path.join(folder, name)))
     if os.path.isfile(source):
         return _from_table(source)
     raise InputError(f"no labelled set {source}: expected a folder, a table or mnist:test")
+
+
+def _scans(folder: str) -> list[str]:
+    return list_inputs([folder]).paths
 
 
 def _remote(uri: str) -> LabelledSet:
@@ -110,9 +116,12 @@ def _remote(uri: str) -> LabelledSet:
     if info.type == fs.FileType.Directory:
         infos = with_retries(lambda: store.get_file_info(fs.FileSelector(path)))
         names = [one.base_name for one in infos if one.type == fs.FileType.Directory]
-        return _from_class_folders(remote.uri(path), names)
+        found = _from_class_folders(
+            remote.uri(path), names, lambda name: list_remote(remote, f"{path}/{name}").paths
+        )
+        return replace(found, remotes=(remote,))
     if info.type == fs.FileType.File:
-        return _from_table(remote.uri(path))
+        return _from_table(remote.uri(path), (remote,))
     raise InputError(f"no labelled set {shown(uri)}: expected a folder or a table")
 
 
@@ -175,12 +184,14 @@ def png(image: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
-def _from_class_folders(folder: str, names: Sequence[str]) -> LabelledSet:
+def _from_class_folders(
+    folder: str, names: Sequence[str], listed: Callable[[str], list[str]]
+) -> LabelledSet:
     scans: list[str] = []
     labels: list[int] = []
     for name in sorted(names):
         if (named := CLASS_FOLDER.fullmatch(name)) is not None:
-            paths = list_inputs([f"{folder.rstrip('/')}/{name}"]).paths
+            paths = listed(name)
             scans += paths
             labels += [int(named[1])] * len(paths)
     if not scans:
@@ -192,10 +203,9 @@ def _from_class_folders(folder: str, names: Sequence[str]) -> LabelledSet:
     return LabelledSet(folder, scans, np.array(labels, np.uint8))
 
 
-def _from_table(table: str) -> LabelledSet:
+def _from_table(table: str, remotes: tuple[Remote, ...] = ()) -> LabelledSet:
     scans: list[str] = []
     labels: list[int] = []
-    remotes = open_remotes([table])
     try:
         with opened(table, remotes) as file:
             for paths, shown in _columns(file, table, (PATH_COLUMNS, LABEL_COLUMNS)):
@@ -207,7 +217,7 @@ def _from_table(table: str) -> LabelledSet:
         raise InputError(f"{readable(table)} can't be read as a table: {why}") from why
     if not labels:
         raise InputError(f"{readable(table)} has no rows: a path and a label from 0 to 9 count")
-    return LabelledSet(table, scans, np.array(labels, np.uint8), _groups(table, remotes))
+    return LabelledSet(table, scans, np.array(labels, np.uint8), _groups(table, remotes), remotes)
 
 
 def _groups(table: str, remotes: Sequence[Remote]) -> NDArray[np.object_] | None:

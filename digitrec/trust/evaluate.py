@@ -9,9 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.model.engine import Engine
-from digitrec.reading import ACCEPT, BLANK, ERROR, REVIEW, Normalizer, Readings, read_scans
+from digitrec.reading import (
+    ACCEPT,
+    BLANK,
+    ERROR,
+    REVIEW,
+    Normalizer,
+    Readings,
+    Scan,
+    read_contents,
+    read_scans,
+)
+from digitrec.scans.contents import contents
 from digitrec.scans.labelled import LabelledSet
 from digitrec.scans.normalize import normalize
+from digitrec.storage import Remote
 from digitrec.trust.intervals import share_interval
 
 CHUNK = 1000
@@ -226,9 +238,20 @@ def measure_each(
     for start in range(0, len(labelled.scans), CHUNK):
         scans = labelled.scans[start : start + CHUNK]
         for (engine, normalizer), read in zip(ways, chunks, strict=True):
-            read.append(read_scans(scans, engine, normalizer))
+            read.append(_read(scans, labelled.remotes, engine, normalizer))
         advance(len(scans))
     return [_measured(labelled, read) for read in chunks]
+
+
+def _read(
+    scans: Sequence[Scan], remotes: Sequence[Remote], engine: Engine, normalizer: Normalizer
+) -> Readings:
+    """Read scans; those behind URIs ahead of need, from where they lie."""
+    paths = [scan for scan in scans if isinstance(scan, str)]
+    if len(paths) < len(scans):
+        return read_scans(scans, engine, normalizer)
+    found = contents(paths, remotes or None)
+    return read_contents(found, len(paths), engine, normalizer=normalizer)
 
 
 def _measured(labelled: LabelledSet, chunks: Sequence[Readings]) -> Measured:

@@ -107,6 +107,8 @@ def test_an_edited_calibration_does_not_load_under_its_id(
         (lambda card: card.update(hand_over=0.5), r"belong together"),
         (lambda card: card.update(members={"small": {"id": "a"}}), r"calibration_id"),
         (lambda card: card.update(schema_version=1), r"schema version 1"),
+        (lambda card: card.update(schema_version=[2]), r"\.schema_version"),
+        (lambda card: card.update(normalizer_version=2), r"\.normalizer_version"),
         (lambda card: card.update(normalizer_version="1"), r"made with normaliser 1"),
     ],
 )
@@ -138,6 +140,13 @@ def test_a_card_names_no_file_but_a_bundles_own(name: str, copy: Path, tmp_path:
     with pytest.raises(BundleError, match="is no file of such a bundle"):
         save_cascade(tmp_path / "a/b/new", copy / "small", copy / "large", 0.5, Calibration())
     assert not (tmp_path / "a").exists()
+
+
+def test_of_a_cascade_that_can_not_be_made_nothing_is_written(copy: Path, tmp_path: Path) -> None:
+    for large in (copy, tmp_path / "nowhere"):
+        with pytest.raises(BundleError):
+            save_cascade(tmp_path / "new", copy / "small", large, 0.5, Calibration())
+        assert not (tmp_path / "new").exists()
 
 
 def test_a_cascade_in_a_cascade_is_refused(copy: Path) -> None:

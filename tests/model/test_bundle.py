@@ -80,6 +80,19 @@ def test_the_id_is_of_what_is_run_alone(saved: Path, trained: DigitNet, tmp_path
     assert load_bundle(tmp_path / "other").card.id != identity
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_scorecard_tells_the_error_among_the_accepted(name: str) -> None:
+    sets = {name: one for name, one in load_bundle(name).card.scorecard.items() if name != "junk"}
+    assert len(sets) > 20
+    for one in sets.values():
+        assert one["accept"] + one["review"] + one["blank"] + one["error"] == one["images"]
+        low, high = one["accepted_error_interval"]
+        assert low <= one["accepted_error"] <= high
+        assert one["accepted_error"] == pytest.approx(
+            one["accepted_wrong"] / one["accept"], abs=1e-6
+        )
+
+
 def test_a_scorecard_is_added_to_the_card(saved: Path) -> None:
     write_scorecard(saved, {"mnist:test": {"accuracy": 0.5}})
     card = load_bundle(saved).card

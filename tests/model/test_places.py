@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyarrow import fs
 
 from digitrec import cli
 from digitrec.errors import BundleError
@@ -94,6 +95,50 @@ def test_evaluate_takes_and_leaves_uris(
     assert scorecard["scorecard"][scans]["accept"] == 20
     assert open_folder(out).read("coverage.png").startswith(b"\x89PNG")
     assert "mnist:test" in load_bundle(bundle).card.scorecard
+
+
+def test_what_a_uri_needs_to_be_opened_counts_for_all_that_lies_there(
+    s3_server: str, labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Keys and options are the URI's own, and neither a scan's nor anybody's to see."""
+    keys = {"access_key": "someone", "secret_key": "asecret"}
+    address = {"endpoint_override": s3_server, "scheme": "http"}
+    fs.S3FileSystem(**keys, **address, allow_bucket_creation=True).create_dir("lab-runs")
+    options = f"scheme=http&endpoint_override={s3_server}&region=us-east-1"
+
+    def at(name: str) -> str:
+        return f"s3://someone:asecret@lab-runs/{name}?{options}"
+
+    small, lab = send(SHIPPED["small"], at("run/bundle")), send(labelled / "first/lab", at("lab"))
+    names = sorted(
+        file.relative_to(labelled / "first/lab") for file in labelled.glob("first/*/*/*")
+    )
+    rows = "".join(f"lab/{name},{name.parent},w{k % 3}\n" for k, name in enumerate(names))
+    open_folder(at("")).write("truth.csv", f"path,label,writer\n{rows}".encode())
+
+    assert load_bundle(at("run")) == load_bundle(small) == load_bundle("small")
+    measure = ["evaluate", "--quiet", "--json", "--keep", at("run"), lab, at("truth.csv")]
+    assert cli.main([*measure, "--out", at("pictures")]) == 0
+    printed = capsys.readouterr()
+    for scores in json.loads(printed.out)["scorecard"].values():
+        assert (scores["images"], scores["accept"], scores["error"]) == (20, 20, 0)
+    assert scores["writers"] == 3
+    assert len(load_bundle(small).card.scorecard) == len(load_bundle("small").card.scorecard) + 2
+    assert open_folder(at("pictures")).read("panel.png").startswith(b"\x89PNG")
+
+    cascade = ["cascade", at("run"), at("run"), "--out", at("cascade"), "--like"]
+    assert cli.main([*cascade, "cascade"]) == 0
+    for wrong in (
+        [*cascade, "cascade"],
+        ["cascade", small, small, "--out", at("new"), "--like", small],
+        ["cascade", small, at("run"), "--out", at("new")],
+        ["evaluate", "--quiet", at("nothing")],
+        ["evaluate", "--quiet", small, at("lab/0")],
+    ):
+        assert cli.main(wrong) == 2
+    told = capsys.readouterr()
+    assert "asecret" not in printed.out + printed.err + told.out + told.err
+    assert len(told.err.splitlines()) == 5
 
 
 def test_data_is_drawn_behind_a_uri(place: str, capsys: pytest.CaptureFixture[str]) -> None:
