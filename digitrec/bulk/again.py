@@ -55,9 +55,8 @@ def kept(
         told, rows = read_file(folder, name, columns)
     except UNREADABLE:
         return None
-    ours = all(told.identity.get(key) == value for key, value in identity.items())
     places = _places(chunk.shown, rows["path"].to_pylist())
-    if not ours or places is None or len(told.stamps) != len(rows):
+    if told.stranger(identity) or places is None or len(told.stamps) != len(rows):
         return None
     return Kept(rows.take(pa.array(places, pa.int64())), told.stamps[places], told.tally)
 

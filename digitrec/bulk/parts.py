@@ -125,6 +125,13 @@ class Footer:
             np.frombuffer(stamps, "<i8").astype(np.int64),
         )
 
+    def stranger(self, identity: Identity) -> str | None:
+        """Say by what a file is not of this identity; None where it is."""
+        for key, value in identity.items():
+            if self.identity.get(key) != value:
+                return f"{key} {self.identity.get(key)}, not {value}"
+        return None
+
 
 class PartError(Exception):
     """A file of a run that is not what it should be; the message goes on from its name."""
@@ -158,9 +165,8 @@ def check_part(folder: Folder, name: str, shown: Sequence[str], identity: Identi
         raise PartError("is missing") from why
     except UNREADABLE as why:
         raise PartError(f"can't be used ({' '.join(str(why).split())})") from why
-    for key, value in identity.items():
-        if told.identity.get(key) != value:
-            raise PartError(f"is of another run ({key} {told.identity.get(key)}, not {value})")
+    if (stranger := told.stranger(identity)) is not None:
+        raise PartError(f"is of another run ({stranger})")
     if not paths.equals(pa.array(shown, pa.string())) or told.tally.rows != len(shown):
         raise PartError("has other rows than its chunk has units")
     return told

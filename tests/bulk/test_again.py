@@ -198,13 +198,17 @@ def test_files_with_further_frames_are_counted_once(settings: RunSettings, scans
 # A passing outage is no fact about a scan.
 
 
+@pytest.fixture
+def listed(settings: RunSettings, scans: Path, tmp_path: Path) -> RunSettings:
+    """The scans by a list of their paths, and of itself: that is there, and no scan."""
+    paths = [*sorted(scans.iterdir()), tmp_path / "list.txt"]
+    (tmp_path / "list.txt").write_text("".join(f"{path}\n" for path in paths))
+    return replace(settings, inputs=(str(tmp_path / "list.txt"),))
+
+
 def test_inputs_that_are_not_mounted_stop_the_run(
-    settings: RunSettings, scans: Path, tmp_path: Path
+    listed: RunSettings, scans: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "list.txt").write_text(
-        "".join(f"{path}\n" for path in sorted(scans.iterdir())) + f"{tmp_path}/list.txt\n"
-    )
-    listed = replace(settings, inputs=(str(tmp_path / "list.txt"),))
     scans.rename(tmp_path / "elsewhere")
     with pytest.raises(RunError, match=r"more than half .*vanished: no such file.* mounted"):
         classify(listed)
@@ -215,12 +219,8 @@ def test_inputs_that_are_not_mounted_stop_the_run(
 
 
 def test_it_is_a_fact_if_the_user_says_so_and_is_looked_at_again_on_request(
-    settings: RunSettings, scans: Path, tmp_path: Path
+    listed: RunSettings, scans: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "list.txt").write_text(
-        "".join(f"{path}\n" for path in sorted(scans.iterdir())) + f"{tmp_path}/list.txt\n"
-    )
-    listed = replace(settings, inputs=(str(tmp_path / "list.txt"),))
     scans.rename(tmp_path / "elsewhere")
     run = classify(replace(listed, allow_missing=True)).run
     assert run["counts"]["errors"] == {"not-an-image": 1, "vanished": 40}
