@@ -10,7 +10,9 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +29,8 @@ CHUNK = re.compile(r"\d{6,}\.parquet")
 # The first chunks are small, so that a small input has some for every core and the first part is
 # there soon; in the later ones, of most of a second, what Ray takes for a task does not count.
 FIRST_SIZE, LARGEST_SIZE, PER_SIZE = 512, 8192, 4
+# So many chunks are read at a time: in a store, each is a round trip.
+AT_A_TIME = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,10 @@ def ramp(number: int) -> int:
     return int(min(LARGEST_SIZE, FIRST_SIZE << doublings))
 
 
-def cut(found: Iterable[Found], following: int, size: Size = ramp) -> Iterator[Chunk]:
-    """Cut what is found into chunks, numbered from `following`; files and rows do not mix.
+def cut(
+    found: Iterable[Found], following: int, size: Size = ramp, step: int = 1
+) -> Iterator[Chunk]:
+    """Cut what is found into chunks, numbered from `following` in steps; files and rows do not mix.
 
     Row groups are joined until they make a chunk. A piece of one is not cut: each part of it
     would have to be read past by the next.
@@ -88,19 +94,19 @@ def cut(found: Iterable[Found], following: int, size: Size = ramp) -> Iterator[C
     for piece in found:
         if piece.shard is None:
             files += piece.paths
-            while len(files) >= (count := size(following)):
+            while len(files) >= (count := size(following // step)):
                 yield Chunk(following, (Found(sorted(files[:count])),))
                 del files[:count]
-                following += 1
+                following += step
         else:
             rows.append(piece)
-            if sum(map(len, rows)) >= size(following):
+            if sum(map(len, rows)) >= size(following // step):
                 yield Chunk(following, tuple(rows))
                 rows = []
-                following += 1
+                following += step
     if files:
         yield Chunk(following, (Found(sorted(files)),))
-        following += 1
+        following += step
     if rows:
         yield Chunk(following, tuple(rows))
 
@@ -138,6 +144,22 @@ def _bytes(texts: list[str]) -> pa.Array:
 def read_chunk(folder: Folder, number: int) -> Chunk:
     """Read a chunk that `write_chunk` kept."""
     return parse_chunk(number, folder.read(chunk_name(number)))
+
+
+def read_chunks(folder: Folder, numbers: Sequence[int]) -> Iterator[tuple[Chunk, int]]:
+    """Read kept chunks, several at a time; give each with its file's digest, in order.
+
+    Raises:
+        pa.ArrowException: one is damaged.
+    """
+
+    def read(number: int) -> tuple[Chunk, int]:
+        content = folder.read(chunk_name(number))
+        return parse_chunk(number, content), digest_of(content)
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for start in range(0, len(numbers), AT_A_TIME):
+            yield from pool.map(read, numbers[start : start + AT_A_TIME])
 
 
 def parse_chunk(number: int, content: bytes) -> Chunk:
@@ -183,6 +205,21 @@ def chunk_numbers(folder: Folder) -> list[int]:
     """Give the numbers of the chunks that are kept, sorted."""
     names = folder.names(CHUNKS)
     return sorted(int(name[:-8]) for name in names if CHUNK.fullmatch(name))
+
+
+def together(ends: Sequence[End]) -> End:
+    """Add up what the parts of a listing came to."""
+    ignored = sum((Counter(end.ignored) for end in ends), Counter())
+    return End(
+        chunks=sum(end.chunks for end in ends),
+        digest=shown_digest(sum(int(end.digest, 16) for end in ends)),
+        inputs=sum(end.inputs for end in ends),
+        ignored=dict(sorted(ignored.items())),
+        unlisted={path: why for end in ends for path, why in end.unlisted.items()},
+        seconds=round(sum(end.seconds for end in ends), 3),
+        new=sum(end.new for end in ends),
+        gone=sum(end.gone for end in ends),
+    )
 
 
 def write_end(folder: Folder, end: End) -> None:

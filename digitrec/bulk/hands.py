@@ -8,6 +8,7 @@ from typing import Protocol
 
 from digitrec.bulk.check import Checked, check_in_threads
 from digitrec.bulk.listing import Listing, list_chunks
+from digitrec.bulk.shares import make_plan
 from digitrec.bulk.tally import Tally
 from digitrec.bulk.work import Work
 from digitrec.interrupt import interrupt_waits
@@ -39,7 +40,8 @@ class HereHands:
 
     def do(self, listing: Listing) -> Iterator[Tally]:
         """Do all chunks of a listing; see `Hands`."""
-        for number in list_chunks(self.work.folder, listing):
+        plan = make_plan(self.work.folder, listing.inputs, most=1)
+        for number in list_chunks(self.work.folder, listing, plan):
             yield self.work(number, here=True)
 
     def check(self, numbers: list[int]) -> Iterator[Checked]:

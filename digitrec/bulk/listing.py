@@ -1,6 +1,5 @@
 """A run's inputs → its chunks: listed as they stream, gone on with, or looked through again."""
 
-import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,25 +8,20 @@ from digitrec.bulk.chunks import (
     Chunk,
     End,
     Size,
-    chunk_name,
-    chunk_numbers,
     cut,
-    digest_of,
-    parse_chunk,
     ramp,
-    read_chunk,
+    read_chunks,
     read_end,
     shown_digest,
     write_chunk,
-    write_end,
 )
+from digitrec.bulk.shares import UNSHARED, Plan, has_ended, share_of, write_share
 from digitrec.folder import Folder
-from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions, keys, stream_inputs
+from digitrec.scans.inputs import DEFAULT_OPTIONS, InputOptions, keys
 from digitrec.scans.paths import Found, readable
 from digitrec.scans.seen import Seen
+from digitrec.scans.shares import stream_share
 from digitrec.scans.walk import Notes
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,27 +36,31 @@ class Listing:
     size: Size = ramp
 
 
-def list_chunks(folder: Folder, listing: Listing) -> Iterator[int]:
+def list_chunks(folder: Folder, listing: Listing, plan: Plan = UNSHARED) -> Iterator[int]:
     """Give the numbers of the chunks to work on, listing the inputs where need be.
 
     What was listed before is kept, also from a listing that broke off: the same call with the
     same `done` gives the same numbers again, however often it is killed. Where it is looked for
     what changed, units that the inputs have no more are taken out of their chunks.
     """
-    numbers = chunk_numbers(folder)
-    if read_end(folder) is not None:
-        yield from (number for number in numbers if number not in listing.done)
-    elif listing.update:
-        yield from _list_again(folder, listing, numbers)
-    else:
-        yield from _list(folder, listing, numbers)
+    for share in range(plan.count):
+        yield from list_share(folder, listing, plan, share)
+
+
+def list_share(folder: Folder, listing: Listing, plan: Plan, share: int) -> Iterator[int]:
+    """Do one share of what `list_chunks` does: other processes may do the others meanwhile."""
+    numbers = plan.numbers(folder, share)
+    yield from (number for number in numbers if number not in listing.done)
+    if read_end(folder) is None and not has_ended(folder, plan, share):
+        which = _list_again if listing.update else _list
+        yield from which(folder, listing, plan, share, numbers)
     if listing.again:
-        yield from sorted(listing.done & set(chunk_numbers(folder)))
+        yield from sorted(listing.done & set(plan.numbers(folder, share)))
 
 
 @dataclass(slots=True)
 class _Count:
-    """What a listing has come to so far."""
+    """What a share's listing has come to so far."""
 
     chunks: int = 0
     units: int = 0
@@ -74,48 +72,59 @@ class _Count:
         self.chunks, self.units = self.chunks + 1, self.units + units
         self.digest += digest
 
+    def end(self, new: int = 0, gone: int = 0) -> End:
+        return End(
+            chunks=self.chunks,
+            digest=shown_digest(self.digest),
+            inputs=self.units,
+            ignored=dict(sorted(self.notes.ignored.items())),
+            unlisted={readable(path): why for path, why in sorted(self.notes.unlisted.items())},
+            seconds=round(self.seconds, 3),
+            new=new,
+            gone=gone,
+        )
 
-def _list(folder: Folder, listing: Listing, numbers: list[int]) -> Iterator[int]:
-    """List the inputs, or what is left of them."""
+
+def _list(
+    folder: Folder, listing: Listing, plan: Plan, number: int, known: list[int]
+) -> Iterator[int]:
+    """List a share of the inputs, or what is left of it."""
     seen, count = Seen(), _Count()
-    for number in numbers:
-        content = folder.read(chunk_name(number))
-        chunk = parse_chunk(number, content)
+    for chunk, digest in read_chunks(folder, known):
         for piece in chunk.pieces:
             seen.fresh(keys(piece))
-        count.add(len(chunk), digest_of(content))
-        if number not in listing.done:
-            yield number
-    found = stream_inputs(listing.inputs, count.notes, seen, listing.options)
-    yield from _kept(folder, found, numbers, listing.size, count)
-    _finish(folder, count)
+        count.add(len(chunk), digest)
+    share = share_of(folder, plan, number)
+    found = stream_share(listing.inputs, share, count.notes, seen, listing.options)
+    yield from _kept(folder, found, listing.size, plan, number, count)
+    write_share(folder, plan, number, count.end(), share.links)
 
 
-def _list_again(folder: Folder, listing: Listing, numbers: list[int]) -> Iterator[int]:
-    """List the inputs anew: what is new gets chunks, what is gone is taken out of its own."""
+def _list_again(
+    folder: Folder, listing: Listing, plan: Plan, number: int, known: list[int]
+) -> Iterator[int]:
+    """List a share anew: what is new gets chunks, what is gone is taken out of its own."""
     before, now, count = Seen(), Seen(), _Count()
-    for number in numbers:
-        for piece in read_chunk(folder, number).pieces:
+    for chunk, _ in read_chunks(folder, known):
+        for piece in chunk.pieces:
             before.fresh(keys(piece))
-        if number not in listing.done:
-            yield number
+    share = share_of(folder, plan, number)
     found = (
         piece
-        for found in stream_inputs(listing.inputs, count.notes, now, listing.options)
+        for found in stream_share(listing.inputs, share, count.notes, now, listing.options)
         for piece in found.only(before.fresh(keys(found)))
     )
-    yield from _kept(folder, found, numbers, listing.size, count)
+    yield from _kept(folder, found, listing.size, plan, number, count)
     new, gone = count.units, 0
-    for number in numbers:
-        chunk = read_chunk(folder, number)
+    for chunk, digest in read_chunks(folder, known):
         # What could not be listed may still be there: nothing is taken for gone then.
         still = [True] * len(chunk) if count.notes.unlisted else _still(chunk, now)
-        if not all(still):
+        if all(still):
+            count.add(len(chunk), digest)
+        else:
             gone += still.count(False)
-            chunk = chunk.only(still)
-            write_chunk(folder, chunk)
-        count.add(len(chunk), digest_of(folder.read(chunk_name(number))))
-    _finish(folder, count, new, gone)
+            count.add(still.count(True), write_chunk(folder, chunk.only(still)))
+    write_share(folder, plan, number, count.end(new, gone), share.links)
 
 
 def _still(chunk: Chunk, now: Seen) -> list[bool]:
@@ -124,29 +133,13 @@ def _still(chunk: Chunk, now: Seen) -> list[bool]:
 
 
 def _kept(
-    folder: Folder, found: Iterator[Found], numbers: list[int], size: Size, count: _Count
+    folder: Folder, found: Iterator[Found], size: Size, plan: Plan, number: int, count: _Count
 ) -> Iterator[int]:
-    """Cut what is found into chunks after the last one, and keep each before it is given."""
+    """Cut what is found into chunks after a share's last one; keep each before it is given."""
     start = time.monotonic()
-    for chunk in cut(found, numbers[-1] + 1 if numbers else 0, size):
+    for chunk in cut(found, plan.following(folder, number), size, plan.count):
         count.add(len(chunk), write_chunk(folder, chunk))
         count.seconds += time.monotonic() - start
         yield chunk.number
         start = time.monotonic()
     count.seconds += time.monotonic() - start
-
-
-def _finish(folder: Folder, count: _Count, new: int = 0, gone: int = 0) -> None:
-    """Keep what the listing came to."""
-    notes = count.notes
-    end = End(
-        chunks=count.chunks,
-        digest=shown_digest(count.digest),
-        inputs=count.units,
-        ignored=dict(sorted(notes.ignored.items())),
-        unlisted={readable(path): why for path, why in sorted(notes.unlisted.items())},
-        seconds=round(count.seconds, 3),
-        new=new,
-        gone=gone,
-    )
-    write_end(folder, end)

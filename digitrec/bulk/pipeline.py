@@ -23,7 +23,8 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from digitrec.bulk.check import Checked, check_chunks, check_in_threads, together
-from digitrec.bulk.listing import Listing, list_chunks
+from digitrec.bulk.listing import Listing, list_share
+from digitrec.bulk.shares import Plan, make_plan
 from digitrec.bulk.tally import Tally
 from digitrec.bulk.work import GO_ON, Work
 from digitrec.errors import RunError
@@ -38,10 +39,11 @@ ERROR = re.compile(r"[\w.]+: ")
 
 
 class ChunkSource(Datasource):
-    """The numbers of a run's chunks, as one Ray Data read task lists them."""
+    """The numbers of a run's chunks, as Ray Data's read tasks list them, one for each share."""
 
-    def __init__(self, work: Work, listing: Listing) -> None:
-        self._list = functools.partial(_blocks, work, listing)
+    def __init__(self, work: Work, listing: Listing, plan: Plan) -> None:
+        self._list = functools.partial(_blocks, work, listing, plan)
+        self._shares = plan.count
 
     def get_name(self) -> str:
         """Give the name that Ray shows."""
@@ -52,13 +54,14 @@ class ChunkSource(Datasource):
         return None
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
-        """Give the one task that lists."""
+        """Give the tasks that list."""
         unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
-        return [ReadTask(self._list, unknown)]
+        shares = range(self._shares)
+        return [ReadTask(functools.partial(self._list, share), unknown) for share in shares]
 
 
-def _blocks(work: Work, listing: Listing) -> Iterator[pa.Table]:
-    for number in list_chunks(work.folder, listing):
+def _blocks(work: Work, listing: Listing, plan: Plan, share: int) -> Iterator[pa.Table]:
+    for number in list_share(work.folder, listing, plan, share):
         yield pa.table({"number": [number]})
 
 
@@ -90,9 +93,10 @@ class RayHands:
             warm_up = ray.remote(num_cpus=1, max_retries=0)(_warm_up)
             for _ in range(cpus):
                 warm_up.remote(self.work)
+            plan = make_plan(self.work.folder, listing.inputs, max(cpus // 2, 2))
             tallies = ray.data.read_datasource(
-                ChunkSource(self.work, listing),
-                override_num_blocks=1,
+                ChunkSource(self.work, listing, plan),
+                override_num_blocks=plan.count,
                 num_cpus=0,  # it waits more than it works, and must not be fused with the others
             ).map_batches(
                 functools.partial(_do, work=self.work),

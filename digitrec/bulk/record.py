@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from digitrec.bulk.chunks import CHUNKS, END, chunk_name
+from digitrec.bulk.chunks import CHUNKS, chunk_name
+from digitrec.bulk.shares import forget_end
 from digitrec.errors import InputError, RunError
 from digitrec.folder import Folder
 from digitrec.lock import LOCK
@@ -25,7 +26,7 @@ OURS = re.compile(
     r"|_((part|shard)-\d{6,}\.parquet|_trace\.json|_run\.json|_lock)\.[0-9a-f]{8}\.tmp"
 )
 OURS_IN_CHUNKS = re.compile(
-    r"\d{6,}\.(parquet|begun)|end\.json|_(\d{6,}\.(parquet|begun)|end\.json)\.[0-9a-f]{8}\.tmp"
+    r"(?P<tmp>_)?(\d{6,}\.(parquet|begun)|(end|plan|share-\d+)\.json)(?(tmp)\.[0-9a-f]{8}\.tmp)"
 )
 # What is shorter than this is no Parquet file: the power was cut before it was on the disk.
 LEAST_PARQUET = 12
@@ -143,7 +144,7 @@ def begin(
     if earlier is None:
         clear(folder)
     elif update:
-        folder.delete(END)  # so that the inputs are listed again, and what is new gets chunks
+        forget_end(folder)  # so that the inputs are listed again, and what is new gets chunks
     _tidy(folder)
     run = {
         **header,
@@ -166,7 +167,7 @@ def _tidy(folder: Folder) -> None:
     for name, size in folder.sizes(CHUNKS).items():
         if not OURS_IN_CHUNKS.fullmatch(name):
             continue
-        if name.endswith(".tmp") or (name == END.split("/")[1] and not size):
+        if name.endswith(".tmp") or (name.endswith(".json") and not size):
             _drop(folder, f"{CHUNKS}/{name}")
         elif _is_cut(name, size):
             forget_chunk(folder, int(name.split(".")[0]))
@@ -186,7 +187,7 @@ def forget_chunk(folder: Folder, number: int) -> None:
     """Delete a damaged chunk and what was made of it, so that its units are listed again."""
     name = chunk_name(number)
     log.warning("%s/%s is damaged: its scans are listed and read again", folder.name, name)
-    folder.delete(END)
+    forget_end(folder)
     for kind in ("part", "shard"):
         folder.delete(f"{kind}-{number:06d}.parquet")
     folder.delete(name)

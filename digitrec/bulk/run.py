@@ -15,10 +15,11 @@ from typing import Any
 import pyarrow as pa
 
 from digitrec.bulk import record
-from digitrec.bulk.chunks import CHUNKS, END, End, chunk_numbers, read_chunk, read_end
+from digitrec.bulk.chunks import CHUNKS, End, chunk_numbers, read_chunk, read_end
 from digitrec.bulk.hands import Hands, here_hands, ray_hands
 from digitrec.bulk.listing import Listing
 from digitrec.bulk.reconcile import reconcile
+from digitrec.bulk.shares import forget_end
 from digitrec.bulk.tally import Tally, counts, limit, speed
 from digitrec.bulk.trace import Trace
 from digitrec.bulk.work import GO_ON, Work
@@ -295,7 +296,7 @@ def _finished_listing(folder: Folder) -> End:
     if end is None:
         raise RunError(f"the listing of the inputs did not end: {folder.name} is not complete")
     for path, why in end.unlisted.items():
-        folder.delete(END)  # the next call lists again
+        forget_end(folder)  # the next call lists again
         raise RunError(
             f"folder {path} could not be listed ({why}), one of {len(end.unlisted)}: mend that, "
             "and the same command adds what is in it"

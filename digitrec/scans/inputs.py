@@ -19,7 +19,7 @@ from digitrec.scans.own import RUN, record
 from digitrec.scans.paths import Found, readable, without_path
 from digitrec.scans.rows import ending
 from digitrec.scans.seen import Seen
-from digitrec.scans.walk import BATCH, Notes, walk, walk_remote
+from digitrec.scans.walk import ALONE, BATCH, Notes, Others, walk, walk_remote
 
 if TYPE_CHECKING:
     from digitrec.storage import Remote
@@ -107,15 +107,39 @@ def stream_inputs(
     Raises:
         InputError: an input is not there or can't be used.
     """
-    seen = Seen() if seen is None else seen
-    for found in _all(inputs, notes, options):
+    yield from stream_kinds(
+        sort_inputs(inputs), inputs, notes, Seen() if seen is None else seen, options, ALONE
+    )
+
+
+def stream_kinds(
+    kinds: "Kinds",
+    inputs: Sequence[str],
+    notes: Notes,
+    seen: Seen,
+    options: InputOptions,
+    others: Others,
+) -> Iterator[Found]:
+    """Give the scans of inputs that are sorted already; see `stream_inputs`.
+
+    Args:
+        kinds: the inputs, or some of them.
+        inputs: all of them, as they were given: lists may name what lies where they lie.
+        notes: as there.
+        seen: as there.
+        options: as there.
+        others: what others list at the same time.
+    """
+    for found in _all(kinds, inputs, notes, options, others):
         yield from found.only(seen.fresh(keys(found)))
 
 
-def _all(inputs: Sequence[str], notes: Notes, options: InputOptions) -> Iterator[Found]:
-    kinds = sort_inputs(inputs)
+def _all(
+    kinds: "Kinds", inputs: Sequence[str], notes: Notes, options: InputOptions, others: Others
+) -> Iterator[Found]:
     follow = options.follow_links
-    yield from map(Found, walk(kinds.folders, is_scan_name, notes, follow_links=follow))
+    folders = walk(kinds.folders, is_scan_name, notes, follow_links=follow, others=others)
+    yield from map(Found, folders)
     for remote, folder in kinds.remote_folders:
         yield from _walked(remote, folder, notes)
     for start in range(0, len(kinds.files), BATCH):

@@ -49,8 +49,28 @@ class Notes:
     unlisted: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What the walks beside this one do, where several share the folders.
+
+    `walked` are the folders that they begin at, whose trees are left to them. Where `links` is a
+    list, links to folders are noted there, for the one walk that follows those of all.
+    """
+
+    walked: tuple[str, ...] = ()
+    links: list[str] | None = None
+
+
+ALONE = Others()
+
+
 def walk(
-    folders: Sequence[str], wanted: Wanted, notes: Notes, *, follow_links: bool = True
+    folders: Sequence[str],
+    wanted: Wanted,
+    notes: Notes,
+    *,
+    follow_links: bool = True,
+    others: Others = ALONE,
 ) -> Iterator[list[str]]:
     """Give the paths of all wanted files below folders of this machine, in batches, in no order.
 
@@ -63,12 +83,13 @@ def walk(
         wanted: tells of a file's name whether it counts.
         notes: filled while the batches are taken.
         follow_links: go on behind links; without, they are left out. (Not those in `folders`.)
+        others: what other walks do.
     """
 
     def entries(folder: str) -> Iterator[list[str] | Entry]:
         return _local_entries(folder, wanted)
 
-    walker = _Walker(entries, notes, os.path.realpath, wanted if follow_links else None)
+    walker = _Walker(entries, notes, os.path.realpath, wanted if follow_links else None, others)
     yield from walker.batches(folders)
 
 
@@ -157,12 +178,15 @@ class _Walker:
         notes: Notes,
         real: Callable[[str], str],
         linked_file: Wanted | None = None,
+        others: Others = ALONE,
     ) -> None:
         self._entries, self._notes, self._real = entries, notes, real
         self._linked_file = linked_file  # of a link to a file: does it count? None: no link does
         self._found: queue.Queue[list[str] | None] = queue.Queue(WAITING)
         self._links: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._walked: dict[str, None] = {}  # real paths of the folders that walks began at
+        # Real paths of the folders that walks began at.
+        self._walked: dict[str, None] = dict.fromkeys(map(real, others.walked))
+        self._left_links = others.links
         self._folders: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
         self._stopped = threading.Event()
@@ -184,7 +208,10 @@ class _Walker:
             for folder in sorted(folders, key=lambda path: len(self._real(path))):
                 yield from self._tree(folder)
             while not self._links.empty():
-                yield from self._tree(self._links.get())
+                if self._left_links is None:
+                    yield from self._tree(self._links.get())
+                else:
+                    self._left_links.append(self._links.get())
         finally:
             self._stopped.set()
             for _ in threads:
