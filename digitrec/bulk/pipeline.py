@@ -32,6 +32,8 @@ from digitrec.errors import RunError
 # So many tasks are handed out at a time: enough that no worker waits for its next, and that a
 # cluster which can grow sees the need to.
 QUEUED, QUEUED_PER_CPU = 256, 4
+# One task lists as fast as a dozen CPUs classify: beyond, several do.
+CPUS_PER_SHARE = 8
 # So many parts are checked by the driver: a task would take longer to start.
 CHECKED_HERE = 512
 # A traceback's last line: the error's class, and its words.
@@ -93,7 +95,7 @@ class RayHands:
             warm_up = ray.remote(num_cpus=1, max_retries=0)(_warm_up)
             for _ in range(cpus):
                 warm_up.remote(self.work)
-            plan = make_plan(self.work.folder, listing.inputs, max(cpus // 2, 2))
+            plan = make_plan(self.work.folder, listing.inputs, cpus // CPUS_PER_SHARE)
             tallies = ray.data.read_datasource(
                 ChunkSource(self.work, listing, plan),
                 override_num_blocks=plan.count,

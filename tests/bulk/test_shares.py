@@ -229,7 +229,10 @@ def test_first_chunks_are_small_in_every_share(tmp_path: Path, folder: Folder) -
 def test_ray_lists_shares_side_by_side(
     scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from digitrec.bulk import pipeline
+
     monkeypatch.setattr(run_module, "SMALL", 0)
+    monkeypatch.setattr(pipeline, "CPUS_PER_SHARE", 1)
     (tmp_path / "away").mkdir()
     (tmp_path / "away" / "9.png").touch()
     (scans / "a" / "out").symlink_to(tmp_path / "away")
