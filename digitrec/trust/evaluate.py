@@ -24,7 +24,7 @@ from digitrec.scans.contents import contents
 from digitrec.scans.labelled import LabelledSet
 from digitrec.scans.normalize import normalize
 from digitrec.storage import Remote
-from digitrec.trust.intervals import share_interval
+from digitrec.trust.intervals import count_writers, share_interval
 
 CHUNK = 1000
 NO_DIGIT = 10  # the confusion matrix's last column: blank or error
@@ -46,7 +46,7 @@ class Measured:
     scans: NDArray[np.uint8]  # [N, 28, 28], normalised
     decisions: NDArray[np.object_]  # [N]: accept, review, blank or error
     reasons: NDArray[np.object_]  # [N]: of review and error a code, `: ` and words; else None
-    groups: NDArray[np.object_] | None = None  # [N], who wrote each, where that is known
+    groups: NDArray[np.object_] | None = None  # see LabelledSet
 
     @property
     def accepted(self) -> NDArray[np.bool_]:
@@ -198,7 +198,7 @@ class Measured:
             "accepted_wrong": int((~self.right & self.accepted).sum()),
             "accepted_error": None if error is None else round(error, 6),
             "accepted_error_interval": _rounded(self.interval(~self.right, self.accepted)),
-            "writers": None if self.groups is None else len(set(self.groups)),
+            "writers": None if self.groups is None else count_writers(self.groups),
         }
 
 
@@ -310,7 +310,7 @@ def _decision_lines(measured: Measured) -> list[str]:
             f"wrong among the accepted: {wrong:,} of {accepted:,}, {100 * error:.2f} %{between}"
         )
     if measured.groups is not None:
-        lines.append(f"the intervals are for digits by {len(set(measured.groups))} writers")
+        lines.append(f"the intervals are for digits by {count_writers(measured.groups)} writers")
     return lines
 
 
