@@ -80,9 +80,17 @@ class Measured:
         return dict(sorted(Counter(codes).items()))
 
     def interval(
-        self, hits: NDArray[np.bool_], among: NDArray[np.bool_]
+        self, hits: NDArray[np.bool_], among: NDArray[np.bool_] | NDArray[np.int64]
     ) -> tuple[float, float] | None:
-        """Give the exact 95 % interval of the share of `hits` bool [N] `among` some, bool [N]."""
+        """Give the exact 95 % interval of a share, by writer where they are known.
+
+        Args:
+            hits: bool [N], what is counted.
+            among: the scans of which it is a share: bool [N], or their indices.
+
+        Returns:
+            The lower and upper bound, shares; None among nothing.
+        """
         groups = None if self.groups is None else self.groups[among]
         return share_interval(hits[among], groups)
 
@@ -156,18 +164,16 @@ class Measured:
         """Give confidence and accuracy of the scans with a digit, in bins of equally many.
 
         Returns:
-            float64 [4, bins]: mean confidence, accuracy, and the accuracy's 95 % interval
-            (Wilson, "Probable inference", 1927).
+            float64 [4, bins]: mean confidence, accuracy, and the accuracy's exact 95 % interval,
+            by writer where they are known; fewer bins where there are fewer scans.
         """
         has_digit = np.flatnonzero(self.answers != NO_DIGIT)
         order = has_digit[np.argsort(self.confidences[has_digit], kind="stable")]
         rows = []
         for some in np.array_split(order, bins):
-            if len(some):
-                right = float((self.answers == self.labels)[some].mean())
-                rows.append(
-                    [float(self.confidences[some].mean()), right, *_wilson(right, len(some))]
-                )
+            if interval := self.interval(self.right, some):
+                confidence, right = self.confidences[some].mean(), self.right[some].mean()
+                rows.append([confidence, right, *interval])
         return np.array(rows, np.float64).reshape(-1, 4).T
 
     def scores(self) -> dict[str, Any]:
@@ -209,13 +215,6 @@ def _rounded(interval: tuple[float, float] | None) -> list[float] | None:
 def _ece(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
     bins = np.clip(np.ceil(BINS * confidences).astype(int) - 1, 0, BINS - 1)
     return float(np.abs(np.bincount(bins, confidences - right)).sum() / len(right))
-
-
-def _wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """Give the 95 % interval of a share of so many."""
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    return middle - half, middle + half
 
 
 def measure(

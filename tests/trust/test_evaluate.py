@@ -10,6 +10,7 @@ from digitrec.model.engine import Engine
 from digitrec.scans.labelled import LabelledSet, load_labelled, png
 from digitrec.scans.normalize import normalize
 from digitrec.trust.evaluate import NO_DIGIT, Measured, measure, measure_each, report
+from digitrec.trust.intervals import share_interval
 from digitrec.trust.plain import plain_resize
 
 
@@ -133,17 +134,31 @@ def test_reliability_has_bins_of_equally_many() -> None:
     assert (np.diff(confidence) > 0).all()
 
 
-def test_reliability_has_wilsons_interval(by_hand: Measured) -> None:
-    right = np.arange(10) < 8
-    [[confidence], [accuracy], [low], [high]] = simulated(np.full(10, 0.9), right).reliability(1)
-    assert (confidence, accuracy) == (pytest.approx(0.9), 0.8)
-    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-    [_, [accuracy], [low], [high]] = simulated(np.full(10, 0.9), np.full(10, True)).reliability(1)
-    assert (accuracy, high) == (1, pytest.approx(1))
-    assert low == pytest.approx(0.7225, abs=1e-4)
+def test_reliability_has_exact_intervals(by_hand: Measured) -> None:
+    for hits in (8, 10):
+        right = np.arange(10) < hits
+        found = simulated(np.full(10, 0.9), right).reliability(1)
+        exact = binomtest(hits, 10).proportion_ci(0.95, "exact")
+        expected = [0.9, hits / 10, exact.low, exact.high]
+        assert found[:, 0] == pytest.approx(expected, abs=1e-6)
     # The scan without a digit is in no bin; more bins than scans leave none empty.
     assert by_hand.reliability(3)[1].tolist() == pytest.approx([1 / 3, 2 / 3, 1])
     assert by_hand.reliability(20).shape == (4, 9)
+
+
+def test_each_bin_of_reliability_is_by_its_own_writers() -> None:
+    """Of 200 digits of a bin, those by the first of its ten writers are all read wrong."""
+    writers = np.repeat([f"writer {k}" for k in range(20)], 20).astype(object)
+    right = ~np.isin(writers, ["writer 0", "writer 10"])
+    alone = simulated(np.linspace(0.5, 0.9, 400), right)
+    by_writer = replace(alone, groups=writers)
+    _, accuracy, low, high = by_writer.reliability(2)
+    assert accuracy.tolist() == [0.9, 0.9]
+    for k, some in enumerate((slice(0, 200), slice(200, 400))):
+        assert (low[k], high[k]) == share_interval(right[some], writers[some])
+    _, _, alone_low, alone_high = alone.reliability(2)
+    assert (low < alone_low - 0.1).all()
+    assert (high > alone_high + 0.03).all()
 
 
 def test_a_set_without_any_digit_has_scores(engine: Engine) -> None:
