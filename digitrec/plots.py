@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from digitrec.files import replacing
-from digitrec.trust.evaluate import NO_DIGIT, Measured
+from digitrec.trust.scores import NO_DIGIT, Measured
 
 if TYPE_CHECKING:
     from digitrec.training.epoch_log import EpochRecord

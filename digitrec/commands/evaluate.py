@@ -16,8 +16,8 @@ JUNK = "junk"  # what is no digit, in a scorecard
 if TYPE_CHECKING:
     from digitrec.model.engine import Engine
     from digitrec.scans.labelled import LabelledSet
-    from digitrec.trust.evaluate import Measured
     from digitrec.trust.panel import Entry
+    from digitrec.trust.scores import Measured
 
 
 def add(commands: Any) -> None:

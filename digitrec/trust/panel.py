@@ -19,8 +19,9 @@ from digitrec.model.policy import short_hash
 from digitrec.scans.corruptions import CORRUPTIONS
 from digitrec.scans.labelled import LabelledSet
 from digitrec.scans.normalize import normalize
-from digitrec.trust.evaluate import Measured, measure_each
+from digitrec.trust.evaluate import measure_each
 from digitrec.trust.plain import plain_resize
+from digitrec.trust.scores import Measured
 
 PANEL = "panel"
 REAL_DIGITS = "real_digits"
