@@ -1,11 +1,14 @@
 """Figures of scans whose readings are written by hand or simulated."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from digitrec import plots
 from digitrec.trust.evaluate import report
 from digitrec.trust.intervals import share_interval
 from digitrec.trust.scores import NO_DIGIT, Measured
@@ -153,3 +156,39 @@ def test_nothing_accepted_has_no_error(by_hand: Measured) -> None:
     assert (scores["coverage"], scores["accepted_error"]) == (None, None)
     assert scores["accepted_error_interval"] is None
     assert "wrong among the accepted" not in report(none)
+
+
+def frames(picture: Path) -> list[int]:
+    """Give where the frames around accepted mistakes begin, in tenths of the picture's width."""
+    pixels = cv2.imread(str(picture))[:, :, ::-1]
+    red = np.all(pixels == [int(plots.WRONG[k : k + 2], 16) for k in (1, 3, 5)], axis=2)
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(red.astype(np.uint8))
+    frames = [box for box in boxes[1:] if min(box[2], box[3]) > 50]
+    return sorted(int(10 * box[0] / red.shape[1]) for box in frames)
+
+
+def test_the_picture_of_mistakes_shows_the_accepted_first_and_framed(
+    by_hand: Measured, tmp_path: Path
+) -> None:
+    # Of its three wrong digits the surest two are accepted; then the least sure one alone; then
+    # none is wrong.
+    last = by_hand.decisions.copy()
+    last[by_hand.mistakes()] = ["review", "review", "accept"]
+    right = replace(by_hand, labels=by_hand.answers.astype(np.uint8))
+    for measured, places in (
+        (by_hand, [0, 1]),
+        (replace(by_hand, decisions=last), [0]),
+        (right, []),
+    ):
+        plots.mistakes(measured, tmp_path / "mistakes.png")
+        assert frames(tmp_path / "mistakes.png") == places
+
+
+def test_the_picture_of_mistakes_has_room_for_the_accepted_before_all_others(
+    tmp_path: Path,
+) -> None:
+    """Of 60 mistakes 10 have no room; the 12 accepted ones, the least sure, are all there."""
+    wrong = simulated(np.linspace(0.9, 0.5, 60), np.zeros(60, bool))
+    wrong.decisions[:48] = "review"
+    plots.mistakes(wrong, tmp_path / "mistakes.png")
+    assert frames(tmp_path / "mistakes.png") == sorted([*range(10), 0, 1])
