@@ -1,5 +1,6 @@
 """The pictures of training and of one labelled set, as PNG; the panel's are in plots_panel."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,16 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from digitrec.files import replacing
-from digitrec.trust.evaluate import NO_DIGIT, Measured
+from digitrec.reading import ACCEPT
+from digitrec.trust.scores import NO_DIGIT, Measured
 
 if TYPE_CHECKING:
     from digitrec.training.epoch_log import EpochRecord
 
 SAMPLES = 16  # of each digit
+MISTAKES = 50  # that their picture has room for
 LEAST_DOUBT = 5e-5  # that the reliability diagram shows
 RIGHT, WRONG, NEUTRAL = "#2a7a3b", "#c0272d", "#444444"
 
@@ -89,22 +93,50 @@ def predictions(measured: Measured, path: Path) -> None:
 
 
 def mistakes(measured: Measured, path: Path) -> None:
-    """Draw the most confident mistakes: what was read, how surely, and what is right."""
+    """Draw mistakes: what was read, how surely, what is right, and what was decided.
+
+    The accepted ones come first and are framed, as nothing warns of them; of these and of the rest
+    the most confident come first.
+    """
     wrong = measured.mistakes()
-    with drawing(path, 9, 6) as figure:
-        figure.suptitle(f"{measured.name}: {min(50, len(wrong))} of {len(wrong)} mistakes")
-        _gallery(figure, measured, [int(k) for k in wrong[:50]], rows=5)
+    accepted = measured.accepted[wrong]
+    chosen = wrong[np.argsort(~accepted, kind="stable")][:MISTAKES]
+    rows = max(1, math.ceil(len(chosen) / 10))
+    with drawing(path, 9, 0.7 + 1.35 * rows) as figure:
+        figure.suptitle(
+            f"{measured.name}: {len(chosen)} of {len(wrong):,} mistakes\n"
+            f"{int(accepted.sum()):,} were accepted (framed): nothing warns of them"
+        )
+        for axes, k in _gallery(figure, measured, chosen.tolist(), rows):
+            _mark(axes, str(measured.decisions[k]))
 
 
-def _gallery(figure: Figure, measured: Measured, chosen: Sequence[int], rows: int) -> None:
+def _gallery(
+    figure: Figure, measured: Measured, chosen: Sequence[int], rows: int
+) -> list[tuple[Axes, int]]:
+    """Draw the chosen scans, ten in a row, and what was read above each; give where each is."""
     for axes in (grid := figure.subplots(rows, 10)).flat:
         axes.axis("off")
-    for axes, k in zip(grid.flat, chosen, strict=False):
+    places = list(zip(grid.flat, chosen, strict=False))
+    for axes, k in places:
         answer, label = int(measured.answers[k]), int(measured.labels[k])
         _scan(axes, measured.scans[k])
         read = "none" if answer == NO_DIGIT else f"{answer}  {100 * measured.confidences[k]:.0f} %"
         title = read if answer == label else f"{read}\nis {label}"
         axes.set_title(title, fontsize=8, color=RIGHT if answer == label else WRONG)
+    return places
+
+
+def _mark(axes: Axes, decision: str) -> None:
+    """Write below a scan what was decided, and frame it where it was accepted."""
+    word, colour = ("accepted", WRONG) if decision == ACCEPT else (decision, NEUTRAL)
+    axes.text(
+        0.5, -0.06, word, transform=axes.transAxes, fontsize=8, color=colour, ha="center", va="top"
+    )
+    if decision == ACCEPT:
+        axes.add_patch(
+            Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, color=WRONG, linewidth=3)
+        )
 
 
 def _scan(axes: Axes, image: NDArray[np.uint8]) -> None:

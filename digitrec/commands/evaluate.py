@@ -16,8 +16,8 @@ JUNK = "junk"  # what is no digit, in a scorecard
 if TYPE_CHECKING:
     from digitrec.model.engine import Engine
     from digitrec.scans.labelled import LabelledSet
-    from digitrec.trust.evaluate import Measured
     from digitrec.trust.panel import Entry
+    from digitrec.trust.scores import Measured
 
 
 def add(commands: Any) -> None:
@@ -73,18 +73,17 @@ def _measure_all(
     """Measure labelled sets, or the panel, by bundles; say, keep and draw what came of it."""
     from digitrec.model.bundle import load_bundle
     from digitrec.model.engine import open_engine
-    from digitrec.scans.labelled import load_labelled
     from digitrec.trust.panel import table
 
-    sources, left_out = _with_panel(named)
+    given, panel, left_out = _labelled(named)
     engines = {shown_name(name): open_engine(load_bundle(name)) for name in models}
-    labelled = [load_labelled(source) for source in sources]
+    labelled = [*given, *panel]
     alone = len(labelled) == len(engines) == 1
     entries = []
-    for one, source in zip(labelled, sources, strict=True):
-        pictures = out if source in named else None
+    for k, one in enumerate(labelled):
+        pictures = out if k < len(given) else None
         entries += _measure(engines, one, options, report=alone, out=pictures)
-    refused = _refused(engines, entries) if sources != named else {}
+    refused = _refused(engines, entries) if panel else {}
     scorecard = _scorecard(engines, entries, refused)
     if options.json:
         print(json.dumps(scorecard))
@@ -97,15 +96,17 @@ def _measure_all(
         _leave(out, scorecard, entries, labelled)
 
 
-def _with_panel(named: list[str]) -> tuple[list[str], list[str]]:
-    """Give the labelled sets to measure, and a sentence for each that the panel lacks here."""
-    from digitrec.trust.panel import PANEL, panel_sources
+def _labelled(named: list[str]) -> "tuple[list[LabelledSet], list[LabelledSet], list[str]]":
+    """Load the sets that are named, and the panel's others if wanted; say what that lacks here."""
+    from digitrec.scans.labelled import load_labelled
+    from digitrec.trust.panel import PANEL, load_panel
 
-    sources = [name for name in named if name != PANEL]
-    if sources == named and named:
-        return sources, []
-    panel, left_out = panel_sources(os.environ.get("DIGITREC_TEST_DATA"))
-    return list(dict.fromkeys([*sources, *panel])), left_out
+    given = [load_labelled(name) for name in dict.fromkeys(named) if name != PANEL]
+    if named and PANEL not in named:
+        return given, [], []
+    panel, left_out = load_panel(os.environ.get("DIGITREC_TEST_DATA"))
+    names = [one.name for one in given]
+    return given, [one for one in panel if one.name not in names], left_out
 
 
 def _measure(

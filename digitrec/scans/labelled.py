@@ -58,7 +58,8 @@ class LabelledSet:
     name: str
     scans: Sequence[str | bytes | NDArray[np.uint8]]
     labels: NDArray[np.uint8]
-    groups: NDArray[np.object_] | None = None  # [N], who wrote each, where that is known
+    # [N]: who wrote each, None where nobody knows; None: of none it is known.
+    groups: NDArray[np.object_] | None = None
     # Where scans behind URIs lie, open already: a scan's own URI has neither keys nor options.
     remotes: tuple[Remote, ...] = ()
 
@@ -70,8 +71,8 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
         source: `mnist:test`, `mnist:train`, `mnist:calibration`, `mnist:validation`, MNIST's test
             set under one of `CORRUPTIONS` (`mnist:inverted`), `sklearn:digits`, a folder of class
             folders (`0/` … `9/`), or a CSV, TSV or Parquet file with the columns `path` (relative
-            to that file) and `label`, and maybe `writer` or `group`: who wrote each; of this
-            machine or a URI.
+            to that file) and `label`, and maybe `writer` or `group`: who wrote each, empty
+            where nobody knows; of this machine or a URI.
         data: folder with MNIST's four files; None: the cache.
 
     Raises:
@@ -221,13 +222,18 @@ def _from_table(table: str, remotes: tuple[Remote, ...] = ()) -> LabelledSet:
 
 
 def _groups(table: str, remotes: Sequence[Remote]) -> NDArray[np.object_] | None:
-    """Read the column that says who wrote each scan, if there is one."""
+    """Read the column that says who wrote each scan, if there is one and it says so of any."""
     try:
         with opened(table, remotes) as file:
-            groups = [str(one) for [some] in _columns(file, table, [GROUPS]) for one in some]
+            groups = [_writer(one) for [some] in _columns(file, table, [GROUPS]) for one in some]
     except InputError:
         return None
-    return np.array(groups, object)
+    return np.array(groups, object) if any(groups) else None
+
+
+def _writer(cell: Any) -> str | None:
+    """Give a writer's name; None where a cell has none: empty, null, or a NaN among numbers."""
+    return None if cell is None or cell != cell else str(cell).strip() or None
 
 
 def _columns(file: Any, table: str, wanted: Sequence[Sequence[str]]) -> Iterator[list[list[Any]]]:

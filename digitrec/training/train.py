@@ -52,7 +52,8 @@ from digitrec.training.recipes import Recipe
 from digitrec.training.run_folder import BUNDLE, LOG, TEXT_LOG, RunFolder, open_run_folder
 from digitrec.training.worker import load_state, train_worker
 from digitrec.trust.calibrate import calibrate
-from digitrec.trust.evaluate import Measured, measure
+from digitrec.trust.evaluate import measure
+from digitrec.trust.scores import Measured
 
 # A worker that dies is replaced, and the run goes on from its last epoch, this many times.
 MAX_FAILURES = 3

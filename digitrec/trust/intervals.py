@@ -20,7 +20,8 @@ def share_interval(
 
     Args:
         hits: bool [N], what is counted.
-        groups: [N], who wrote each; None: each is by another.
+        groups: [N], who wrote each, None where nobody knows, which counts as a writer of its own;
+            None: each is by another.
 
     Returns:
         The lower and upper bound, shares; None of nothing.
@@ -37,11 +38,16 @@ def share_interval(
     return low, high
 
 
+def count_writers(groups: NDArray[np.object_]) -> int:
+    """Count who wrote some digits, [N]: each where it is None, which nobody knows, is another."""
+    return int(_numbered(groups).max(initial=-1)) + 1
+
+
 def _effective(hits: NDArray[np.bool_], groups: NDArray[np.object_]) -> float:
     """Give how many digits, each by another writer, tell as much."""
     from scipy.stats import t
 
-    _, of_group = np.unique(groups.astype(str), return_inverse=True)
+    of_group = _numbered(groups)
     writers, count, share = int(of_group.max()) + 1, len(hits), float(hits.mean())
     if writers == count:
         return float(count)
@@ -52,3 +58,13 @@ def _effective(hits: NDArray[np.bool_], groups: NDArray[np.object_]) -> float:
     high = 1 - (1 - LEVEL) / 2
     few = (t.ppf(high, count - 1) / t.ppf(high, writers - 1)) ** 2
     return float(np.clip(share * (1 - share) / variance * few, 1, count))
+
+
+def _numbered(groups: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Number the writers from 0 on: int64 [N]."""
+    known = np.array([one is not None for one in groups], bool)
+    names, of_known = np.unique(groups[known].astype(str), return_inverse=True)
+    numbers = np.empty(len(groups), np.int64)
+    numbers[known] = of_known
+    numbers[~known] = len(names) + np.arange(np.count_nonzero(~known))
+    return numbers

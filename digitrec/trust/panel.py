@@ -5,7 +5,7 @@ Each set is read through digitrec's normaliser and, as a yardstick, through a pl
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from digitrec.files import is_uri
 from digitrec.model.engine import Engine
 from digitrec.model.policy import short_hash
 from digitrec.scans.corruptions import CORRUPTIONS
-from digitrec.scans.labelled import LabelledSet
+from digitrec.scans.labelled import LabelledSet, load_labelled
 from digitrec.scans.normalize import normalize
-from digitrec.trust.evaluate import Measured, measure_each
+from digitrec.trust.evaluate import measure_each
 from digitrec.trust.plain import plain_resize
+from digitrec.trust.scores import Measured
 
 PANEL = "panel"
 REAL_DIGITS = "real_digits"
@@ -59,23 +60,25 @@ class Entry:
         return float(self.scores["plain_resize"]["accuracy"])
 
 
-def panel_sources(test_data: str | None) -> tuple[list[str], list[str]]:
-    """Say what the panel consists of here.
+def load_panel(test_data: str | None) -> tuple[list[LabelledSet], list[str]]:
+    """Load the panel's sets that are at hand here.
 
     Args:
-        test_data: the folder that may hold `real_digits`, if one was named.
+        test_data: the folder in which `real_digits/truth.csv` may be, if one was named.
 
     Returns:
-        The labelled sets' names, and a sentence for each set that is left out.
+        The sets, and a sentence for each that is left out.
     """
-    sources, left_out = ["mnist:test"], []
-    if test_data and (Path(test_data) / REAL_DIGITS).is_dir():
-        sources.append(str(Path(test_data) / REAL_DIGITS))
+    sets, left_out = [load_labelled("mnist:test")], []
+    table = Path(test_data or "", REAL_DIGITS, "truth.csv")
+    if test_data and table.is_file():
+        # The table, as it says who wrote each; it is shown and kept under its folder's name.
+        sets.append(replace(load_labelled(str(table)), name=REAL_DIGITS))
     if find_spec("sklearn"):
-        sources.append("sklearn:digits")
+        sets.append(load_labelled("sklearn:digits"))
     else:
         left_out.append("sklearn:digits is left out: pip install 'digitrec[panel]'")
-    return sources + [f"mnist:{name}" for name in CORRUPTIONS], left_out
+    return sets + [load_labelled(f"mnist:{name}") for name in CORRUPTIONS], left_out
 
 
 def compare(

@@ -45,6 +45,28 @@ def test_tables_have_paths_relative_to_themselves(class_folders: Path, ending: s
     assert labelled.labels.tolist() == [7, 3]
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_rows_without_a_writer_are_by_nobody_known(tmp_path: Path, ending: str) -> None:
+    for writers, known in (
+        (["a", "", " ", None, "b "], ["a", None, None, None, "b"]),
+        ([None, "", None], None),
+    ):
+        count = len(writers)
+        table = pa.table({"path": count * ["x.png"], "label": count * [3], "writer": writers})
+        file = tmp_path / f"truth.{ending}"
+        (csv.write_csv if ending == "csv" else parquet.write_table)(table, file)
+        groups = load_labelled(str(file)).groups
+        assert (None if groups is None else groups.tolist()) == known
+
+
+def test_a_number_that_is_none_is_no_writer(tmp_path: Path) -> None:
+    table = pa.table({"path": ["x.png"] * 3, "label": [3] * 3, "group": [7.0, float("nan"), None]})
+    parquet.write_table(table, tmp_path / "truth.parquet")
+    groups = load_labelled(str(tmp_path / "truth.parquet")).groups
+    assert groups is not None
+    assert groups.tolist() == ["7.0", None, None]
+
+
 def test_what_is_no_labelled_set_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no labelled set"):
         load_labelled(str(tmp_path / "nowhere"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from digitrec.trust.intervals import share_interval
+from digitrec.trust.intervals import count_writers, share_interval
 
 
 def some(hits: int, count: int) -> np.ndarray:
@@ -33,6 +33,16 @@ def test_writers_whose_digits_are_alike_count_as_one_digit_each() -> None:
     # Where none is misread, nothing tells how alike they are.
     assert share_interval(some(0, 300), groups) == share_interval(some(0, 10))
     assert share_interval(some(300, 300), np.full(300, "a", object)) == share_interval(some(1, 1))
+
+
+def test_a_digit_whose_writer_nobody_knows_is_by_a_writer_of_its_own() -> None:
+    hits, unknown = some(4, 40), np.full(40, None, object)
+    assert share_interval(hits, unknown) == share_interval(hits)
+    partly = unknown.copy()
+    partly[:10] = ["a", "b"] * 5
+    named = np.array([name or f"only {k}" for k, name in enumerate(partly)], object)
+    assert share_interval(hits, partly) == share_interval(hits, named) != share_interval(hits)
+    assert [count_writers(groups) for groups in (partly, unknown, unknown[:0])] == [32, 40, 0]
 
 
 def test_it_holds_the_true_share_as_often_as_it_says() -> None:

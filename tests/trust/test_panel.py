@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from digitrec import plots_panel
+from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import Engine
 from digitrec.scans.corruptions import CORRUPTIONS, CorruptedImages
 from digitrec.scans.labelled import LabelledSet
-from digitrec.trust.panel import Entry, compare, entry, panel_sources, shortened, table
+from digitrec.trust.panel import Entry, compare, entry, load_panel, shortened, table
 
 Mnist = tuple[np.ndarray, np.ndarray]
 EXACT = {f"mnist:{name}" for name, one in CORRUPTIONS.items() if one.kind == "exact"}
@@ -67,21 +68,37 @@ def test_no_mean_of_a_part_of_the_corruptions(entries: list[Entry]) -> None:
     assert "mean" not in table([one for one in entries if one.name != "mnist:chalk"][:12])
 
 
+@pytest.mark.usefixtures("mnist_test")
 def test_what_the_panel_consists_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    sources, left_out = panel_sources(str(tmp_path))
-    assert sources == ["mnist:test", *(f"mnist:{name}" for name in CORRUPTIONS)]
+    sets, left_out = load_panel(str(tmp_path))
+    names = ["mnist:test", *(f"mnist:{name}" for name in CORRUPTIONS)]
+    assert [one.name for one in sets] == names
     assert left_out == ["sklearn:digits is left out: pip install 'digitrec[panel]'"]
     (tmp_path / "real_digits").mkdir()
-    assert panel_sources(str(tmp_path))[0][1] == str(tmp_path / "real_digits")
-    assert panel_sources(None)[0] == sources
+    table = tmp_path / "real_digits" / "truth.csv"
+    table.write_text("path,label,writer\n3/a.png,3,eve\n4/b.png,4,adam\n")
+    real = load_panel(str(tmp_path))[0][1]
+    # By writer, under a name that does not say where it lies.
+    assert (real.name, real.labels.tolist()) == ("real_digits", [3, 4])
+    assert real.groups is not None
+    assert real.groups.tolist() == ["eve", "adam"]
+    assert [one.name for one in load_panel(None)[0]] == names
 
 
+@pytest.mark.usefixtures("mnist_test")
 def test_with_scikit_learn_its_digits_belong_to_the_panel() -> None:
     pytest.importorskip("sklearn")
-    sources, left_out = panel_sources(None)
-    assert sources[1] == "sklearn:digits"
+    sets, left_out = load_panel(None)
+    assert sets[1].name == "sklearn:digits"
     assert not left_out
+
+
+@pytest.mark.parametrize("name", ["small", "large", "cascade"])
+def test_a_shipped_cards_figures_of_real_digits_are_by_writer(name: str) -> None:
+    scores = load_bundle(name).card.scorecard["real_digits"]
+    assert (scores["images"], scores["writers"]) == (300, 10)
+    assert scores["plain_resize"]["writers"] == 10
 
 
 def test_long_names_keep_their_end() -> None:
