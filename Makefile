@@ -40,7 +40,7 @@ $(VENV)/.installed-%: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
-	$(BIN)/python -m digitrec.scans.normalize  # compiled now, nobody waits for it later
+	$(BIN)/python -m digitrec.normalize.scan  # compiled now, nobody waits for it later
 	@touch $@
 
 clean:

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 from digitrec.version import __version__
 
 if TYPE_CHECKING:
-    from digitrec.reading import Reading, read
-
-# Before ONNX Runtime's first import, in every process that imports digitrec: else it keeps a device
+    from digitrec.reader import Reading, read
 # id in the user's cache folder and sends events to its maker. Nobody's scans are anybody's events,
 # so that whatever the variable said before does not count.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -19,7 +17,7 @@ __all__ = ["Reading", "__version__", "read"]
 def __getattr__(name: str) -> Any:
     # Importing `digitrec` alone loads nothing heavy: `digitrec --version` answers at once.
     if name in ("Reading", "read"):
-        from digitrec import reading
+        from digitrec import reader
 
-        return getattr(reading, name)
+        return getattr(reader, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from digitrec import terminal
-from digitrec.cache import cache_folder
 from digitrec.commands import cascade, classify, data, evaluate, pack, predict, study, train, verify
 from digitrec.commands.parsing import Parser
 from digitrec.errors import DigitrecError
-from digitrec.scans.paths import readable
+from digitrec.runtime import terminal
+from digitrec.storage.cache import cache_folder
+from digitrec.storage.paths import readable
 from digitrec.version import __version__
 
 EPILOG = "`digitrec COMMAND --help` explains a command and shows an example."

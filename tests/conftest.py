@@ -13,12 +13,11 @@ import fsspec
 import numpy as np
 import pytest
 
+from digitrec.datasets import mnist
 from digitrec.errors import MnistError
 from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.model.engine import Engine, open_engine
-from digitrec.scans import mnist
 
-# A test's Ray session ends with it, and must not ask the home folder for anything.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 

@@ -7,9 +7,9 @@ writing it that is common in MNIST. The calibration part stays out, as it does o
 import cv2
 import numpy as np
 
-from digitrec.scans import mnist
-from digitrec.scans.examples import EXAMPLES, PER_DIGIT, softened
-from digitrec.scans.labelled import calibration_indices
+from digitrec.datasets import mnist
+from digitrec.datasets.examples import EXAMPLES, PER_DIGIT, softened
+from digitrec.datasets.labelled import calibration_indices
 
 
 def main() -> None:

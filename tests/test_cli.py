@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from digitrec import __version__
-from digitrec.bulk.run import SMALL
+from digitrec.batch.run import SMALL
 from digitrec.cli import main
+from digitrec.datasets.labelled import export_mnist, png
 from digitrec.model.shipped import SHIPPED
-from digitrec.scans.labelled import export_mnist, png
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ import psutil
 import pytest
 
 from digitrec import __version__
-from digitrec.bulk.record import read_run
-from digitrec.folder import open_folder
+from digitrec.batch.manifest import read_run
+from digitrec.datasets.labelled import png
 from digitrec.model.bundle import load_bundle
-from digitrec.scans.labelled import png
+from digitrec.storage.folder import open_folder
 from tests.conftest import skip_or_fail
 
 ROOT = Path(__file__).parent.parent

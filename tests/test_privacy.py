@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from digitrec.cache import cache_folder
+from digitrec.storage.cache import cache_folder
 from tests.conftest import skip_or_fail
 from tests.drawing import digit, shown
 

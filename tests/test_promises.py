@@ -94,7 +94,7 @@ def test_a_classify_worker_loads_no_torch() -> None:
     @ray.remote
     def loaded() -> set[str]:
         before = set(sys.modules)
-        import digitrec.bulk.classify  # noqa: F401
+        import digitrec.batch.classify  # noqa: F401
 
         heavy = {"torch", "pandas", "matplotlib", "torchvision", "tensorboard", "ray.data"}
         return heavy & (set(sys.modules) - before)

@@ -39,8 +39,8 @@ def add(commands: Any) -> None:
 
 
 def _cascade(options: argparse.Namespace) -> None:
-    from digitrec.folder import check_is_new, open_folder
     from digitrec.model.bundle import load_bundle, save_cascade
+    from digitrec.storage.folder import check_is_new, open_folder
 
     check_is_new(open_folder(options.out))
     members = [load_bundle(options.small), load_bundle(options.large)]
@@ -72,10 +72,10 @@ def _taken(like: str) -> "tuple[float, Calibration]":
 
 def _fitted(members: "list[Bundle]", options: argparse.Namespace) -> "tuple[float, Calibration]":
     """Fit hand-over and calibration on the validation part."""
+    from digitrec.datasets import mnist
+    from digitrec.datasets.labelled import validation_indices
+    from digitrec.model.calibration import calibrate_cascade
     from digitrec.model.engine import open_engine
-    from digitrec.scans import mnist
-    from digitrec.scans.labelled import validation_indices
-    from digitrec.trust.calibrate import calibrate_cascade
 
     for name, bundle in zip((options.small, options.large), members, strict=True):
         if bundle.card.recipe.get("hold_out") != "validation":

@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
 
 
 def _classify(options: argparse.Namespace) -> None:
-    from digitrec.bulk.classify import classify
+    from digitrec.batch.classify import classify
 
     outcome = classify(run_settings(options), options.model, noted=options.notes)
     if answered(options, outcome):

@@ -49,8 +49,8 @@ def add(commands: Any) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from digitrec.folder import staged
-    from digitrec.scans.labelled import export_mnist
+    from digitrec.datasets.labelled import export_mnist
+    from digitrec.storage.folder import staged
 
     with staged(options.out, new=True) as folder:
         count = export_mnist(options.split, folder, options.data)
@@ -59,9 +59,9 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _draw(options: argparse.Namespace) -> None:
-    from digitrec.drawn.sets import JUNK_FOLDER, write_drawn
-    from digitrec.folder import staged
-    from digitrec.progress import progress
+    from digitrec.datasets.synthetic.sets import JUNK_FOLDER, write_drawn
+    from digitrec.runtime.progress import progress
+    from digitrec.storage.folder import staged
 
     for name in ("count", "junk", "seed"):
         if getattr(options, name) < 0:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitrec.commands.parsing import add_command, add_quiet, shown_name, shown_out
-from digitrec.files import file_name, is_uri, make_folder, write_json
-from digitrec.terminal import decoders_silent
+from digitrec.runtime.terminal import decoders_silent
+from digitrec.storage.files import file_name, is_uri, make_folder, write_json
 
 JUNK = "junk"  # what is no digit, in a scorecard
 
 if TYPE_CHECKING:
+    from digitrec.datasets.labelled import LabelledSet
+    from digitrec.evaluation.scores import Measured
+    from digitrec.evaluation.suite import Entry
     from digitrec.model.engine import Engine
-    from digitrec.scans.labelled import LabelledSet
-    from digitrec.trust.panel import Entry
-    from digitrec.trust.scores import Measured
 
 
 def add(commands: Any) -> None:
@@ -50,9 +50,9 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from digitrec.folder import staged
     from digitrec.model.bundle import check_may_change, is_bundle
     from digitrec.model.shipped import DEFAULT
+    from digitrec.storage.folder import staged
 
     if options.out and not is_uri(options.out):
         make_folder(Path(options.out))
@@ -71,9 +71,9 @@ def _measure_all(
     models: list[str], named: list[str], options: argparse.Namespace, out: Path | None
 ) -> None:
     """Measure labelled sets, or the panel, by bundles; say, keep and draw what came of it."""
+    from digitrec.evaluation.suite import table
     from digitrec.model.bundle import load_bundle
     from digitrec.model.engine import open_engine
-    from digitrec.trust.panel import table
 
     given, panel, left_out = _labelled(named)
     engines = {shown_name(name): open_engine(load_bundle(name)) for name in models}
@@ -98,8 +98,8 @@ def _measure_all(
 
 def _labelled(named: list[str]) -> "tuple[list[LabelledSet], list[LabelledSet], list[str]]":
     """Load the sets that are named, and the panel's others if wanted; say what that lacks here."""
-    from digitrec.scans.labelled import load_labelled
-    from digitrec.trust.panel import PANEL, load_panel
+    from digitrec.datasets.labelled import load_labelled
+    from digitrec.evaluation.suite import PANEL, load_panel
 
     given = [load_labelled(name) for name in dict.fromkeys(named) if name != PANEL]
     if named and PANEL not in named:
@@ -118,9 +118,9 @@ def _measure(
     out: Path | None,
 ) -> "list[Entry]":
     """Measure one set by each bundle; say what came of it, and draw it, where that is wanted."""
-    from digitrec.progress import progress
-    from digitrec.trust import evaluate
-    from digitrec.trust.panel import compare, entry
+    from digitrec.evaluation import labelled_set
+    from digitrec.evaluation.suite import compare, entry
+    from digitrec.runtime.progress import progress
 
     title, count = labelled.name, len(labelled.scans)
     with decoders_silent(), progress(title, count, quiet=options.quiet) as advance:
@@ -129,7 +129,7 @@ def _measure(
     for model, (measured, plain) in zip(engines, compared, strict=True):
         entries.append(entry(model, measured, plain))
         if report and not options.json:
-            print(evaluate.report(measured))
+            print(labelled_set.report(measured))
             print(f"by a plain resize instead of normalising: {100 * plain.accuracy:.2f} % right")
         if out:
             where: list[str | Path] = [out, *([file_name(model)] if len(engines) > 1 else [])]
@@ -138,16 +138,16 @@ def _measure(
 
 
 def _draw(measured: "Measured", folder: Path) -> None:
-    from digitrec import plots
+    from digitrec.plots import training
 
-    plots.confusion(measured, folder / "confusion.png")
-    plots.mistakes(measured, folder / "mistakes.png")
-    plots.reliability(measured, folder / "reliability.png")
+    training.confusion(measured, folder / "confusion.png")
+    training.mistakes(measured, folder / "mistakes.png")
+    training.reliability(measured, folder / "reliability.png")
 
 
 def _refused(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, Any]:
     """Measure, for the bundles that can tell digits from junk, how well they do."""
-    from digitrec.trust.junk import DIGITS, refusals
+    from digitrec.evaluation.negatives import DIGITS, refusals
 
     digits = {one.model: one.digit_score for one in entries if one.name == DIGITS}
     return {
@@ -158,7 +158,7 @@ def _refused(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, 
 
 
 def _say_refused(refused: dict[str, Any]) -> None:
-    from digitrec.trust.junk import table
+    from digitrec.evaluation.negatives import table
 
     for model, rows in refused.items():
         print(f"\n{model}\n{table(rows)}")
@@ -166,8 +166,8 @@ def _say_refused(refused: dict[str, Any]) -> None:
 
 def _keep(models: list[str], entries: "list[Entry]", refused: dict[str, Any]) -> None:
     """Write into each bundle's card what it scored, beside what it scored on other sets."""
+    from digitrec.evaluation.suite import card_key
     from digitrec.model.bundle import write_scorecard
-    from digitrec.trust.panel import card_key
 
     for given in dict.fromkeys(models):
         model = shown_name(given)
@@ -200,11 +200,11 @@ def _leave(
     labelled: "list[LabelledSet]",
 ) -> None:
     """Write the scorecard, and draw what all sets show together."""
-    from digitrec import plots_panel
+    from digitrec.plots import suite
 
     write_json(out / "scorecard.json", scorecard)
-    plots_panel.coverage(entries, out / "coverage.png")
+    suite.coverage(entries, out / "coverage.png")
     if len(labelled) > 1:
-        plots_panel.panel(entries, out / "panel.png")
-    if corrupted := plots_panel.corrupted(labelled):
-        plots_panel.corruptions(corrupted, out / "corruptions.png")
+        suite.panel(entries, out / "panel.png")
+    if corrupted := suite.corrupted(labelled):
+        suite.corruptions(corrupted, out / "corruptions.png")

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 
 def _pack(options: argparse.Namespace) -> None:
-    from digitrec.bulk.pack import pack
+    from digitrec.batch.pack import pack
 
     outcome = pack(run_settings(options))
     if answered(options, outcome):

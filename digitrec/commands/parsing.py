@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from digitrec.errors import InputError
-from digitrec.files import is_uri
 from digitrec.model.shipped import DEFAULT
+from digitrec.storage.files import is_uri
 
 if TYPE_CHECKING:
-    from digitrec.bulk.run import Outcome, RunSettings
+    from digitrec.batch.run import Outcome, RunSettings
     from digitrec.model.card import Card
 
 
@@ -147,7 +147,7 @@ def shown_name(location: str) -> str:
     """Give a path as it is, and a URI without secrets."""
     if not is_uri(location):
         return location
-    from digitrec.storage import shown
+    from digitrec.storage.uris import shown
 
     return shown(location)
 
@@ -174,8 +174,8 @@ def answered(options: argparse.Namespace, outcome: "Outcome") -> bool:
 
 def run_settings(options: argparse.Namespace) -> "RunSettings":
     """Gather what `add_run` added."""
-    from digitrec.bulk.run import RunSettings
-    from digitrec.scans.inputs import InputOptions
+    from digitrec.batch.run import RunSettings
+    from digitrec.inputs.listing import InputOptions
 
     return RunSettings(
         inputs=tuple(options.inputs),

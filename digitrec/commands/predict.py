@@ -10,8 +10,8 @@ from typing import Any
 
 from digitrec.commands.parsing import add_command, add_model
 from digitrec.errors import InputError
-from digitrec.files import make_folder
-from digitrec.terminal import decoders_silent
+from digitrec.runtime.terminal import decoders_silent
+from digitrec.storage.files import make_folder
 
 
 def add(commands: Any) -> None:
@@ -39,8 +39,8 @@ def add(commands: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from digitrec.reading import read
-    from digitrec.scans.paths import readable
+    from digitrec.reader import read
+    from digitrec.storage.paths import readable
 
     for file in options.files:
         _check_is_file(file)
@@ -56,7 +56,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _check_is_file(file: str) -> None:
-    from digitrec.scans.paths import readable
+    from digitrec.storage.paths import readable
 
     if "\0" in file or not os.path.lexists(file):
         raise InputError(f"no file {readable(file)}")
@@ -68,11 +68,11 @@ def _check_is_file(file: str) -> None:
 
 def _explain(options: argparse.Namespace) -> None:
     """Say what each file was read as, and draw why."""
-    from digitrec import plots_explain
+    from digitrec.evaluation.explain import explain
     from digitrec.model.bundle import load_bundle
     from digitrec.model.engine import open_engine
-    from digitrec.scans.paths import readable
-    from digitrec.trust.explain import explain
+    from digitrec.plots.explain import explanation as draw
+    from digitrec.storage.paths import readable
 
     engine = open_engine(load_bundle(options.model))
     names = _picture_names(options.files)
@@ -80,9 +80,7 @@ def _explain(options: argparse.Namespace) -> None:
         explanation = explain(file, engine)
         _say(readable(file), explanation.reading, options)
         if explanation.pixels is not None:
-            plots_explain.explanation(
-                readable(os.path.basename(file)), explanation, options.out / name
-            )
+            draw(readable(os.path.basename(file)), explanation, options.out / name)
             if not options.json:
                 print(f"  {explanation.words}")
                 print(f"  why: {options.out / name}")
@@ -93,7 +91,7 @@ def _picture_names(files: list[str]) -> list[str]:
 
     Some file systems take capitals for small letters.
     """
-    from digitrec.scans.paths import readable
+    from digitrec.storage.paths import readable
 
     names: list[str] = []
     for file in files:

@@ -31,8 +31,8 @@ def add(commands: Any) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    from digitrec.bulk.verify import verify
-    from digitrec.progress import progress
+    from digitrec.batch.verify import verify
+    from digitrec.runtime.progress import progress
 
     name = shown_name(options.result)
     with progress("verify", None, quiet=options.quiet, unit="rows") as advance:

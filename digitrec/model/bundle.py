@@ -21,8 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.errors import BundleError, InputError
-from digitrec.files import is_uri
-from digitrec.folder import Folder, open_folder
 from digitrec.model.card import (
     CARD,
     CASCADE,
@@ -41,7 +39,9 @@ from digitrec.model.card import (
 )
 from digitrec.model.onnx_file import check_self_contained
 from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED
-from digitrec.scans.normalize import NORMALIZER_VERSION
+from digitrec.normalize.scan import NORMALIZER_VERSION
+from digitrec.storage.files import is_uri
+from digitrec.storage.folder import Folder, open_folder
 from digitrec.version import __version__
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _shown(model: str | os.PathLike[str]) -> str:
     name = os.fspath(model)
     if not is_uri(name):
         return name
-    from digitrec.storage import shown
+    from digitrec.storage.uris import shown
 
     return shown(name)
 

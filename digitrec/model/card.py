@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from digitrec.errors import BundleError
-from digitrec.folder import Folder
 from digitrec.model.policy import Policy, short_hash
-from digitrec.scans.normalize import NORMALIZER_VERSION
+from digitrec.normalize.scan import NORMALIZER_VERSION
+from digitrec.storage.folder import Folder
 
 WEIGHTS, ONNX, CARD = "digit_recognition_model.pt", "model.onnx", "card.json"
 SCHEMA_VERSION = 2

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitrec.drawn.sets import draw_digits, draw_junk
+from digitrec.datasets import mnist
+from digitrec.datasets.labelled import calibration_indices, validation_indices
+from digitrec.datasets.synthetic.sets import draw_digits, draw_junk
 from digitrec.model.bundle import describe_data
-from digitrec.scans import mnist
-from digitrec.scans.labelled import calibration_indices, validation_indices
-from digitrec.scans.normalize import normalize
+from digitrec.normalize.scan import normalize
 from digitrec.training.recipes import Recipe
 
 NOT_A_DIGIT = 10  # the label of junk

@@ -23,9 +23,9 @@ from pathlib import Path
 from pyarrow import fs
 
 from digitrec.errors import InputError
-from digitrec.files import check_can_be_made, write_json
-from digitrec.folder import Folder, open_folder
-from digitrec.lock import LOCK, exclusive
+from digitrec.storage.files import check_can_be_made, write_json
+from digitrec.storage.folder import Folder, open_folder
+from digitrec.storage.lock import LOCK, exclusive
 from digitrec.training.recipes import Recipe
 
 RECIPE, LOG, TEXT_LOG, BUNDLE = "recipe.json", "log.jsonl", "train.log", "bundle"

@@ -16,9 +16,10 @@ import ray.train.torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from torch import Tensor, nn
 
-from digitrec import plots
+from digitrec.datasets.labelled import load_labelled
 from digitrec.errors import InputError, RunError
-from digitrec.files import file_name
+from digitrec.evaluation.labelled_set import measure
+from digitrec.evaluation.scores import Measured
 from digitrec.model.bundle import (
     Bundle,
     load_bundle,
@@ -26,12 +27,14 @@ from digitrec.model.bundle import (
     write_calibration,
     write_scorecard,
 )
+from digitrec.model.calibration import calibrate
 from digitrec.model.card import Calibration, Card
 from digitrec.model.engine import NetworkEngine, open_engine
 from digitrec.model.network import NETWORKS, folded
 from digitrec.model.policy import Policy
-from digitrec.ray_session import is_cluster, ray_session
-from digitrec.scans.labelled import load_labelled
+from digitrec.plots import training
+from digitrec.runtime.ray_session import is_cluster, ray_session
+from digitrec.storage.files import file_name
 from digitrec.training.data import (
     Arrays,
     WorkerData,
@@ -51,9 +54,6 @@ from digitrec.training.epoch_log import (
 from digitrec.training.recipes import Recipe
 from digitrec.training.run_folder import BUNDLE, LOG, TEXT_LOG, RunFolder, open_run_folder
 from digitrec.training.worker import load_state, train_worker
-from digitrec.trust.calibrate import calibrate
-from digitrec.trust.evaluate import measure
-from digitrec.trust.scores import Measured
 
 # A worker that dies is replaced, and the run goes on from its last epoch, this many times.
 MAX_FAILURES = 3
@@ -239,11 +239,11 @@ def _draw(
     records: list[EpochRecord], parts: dict[str, Arrays], measured: Measured, folder: Path
 ) -> None:
     """Draw the pictures."""
-    plots.curves(records, folder, measured.name)
+    training.curves(records, folder, measured.name)
     for name, part in parts.items():
-        plots.samples(*part, folder / f"samples-{file_name(name)}.png", name)
-    plots.predictions(measured, folder / "predictions.png")
-    plots.reliability(measured, folder / "reliability.png")
+        training.samples(*part, folder / f"samples-{file_name(name)}.png", name)
+    training.predictions(measured, folder / "predictions.png")
+    training.reliability(measured, folder / "reliability.png")
 
 
 @contextmanager

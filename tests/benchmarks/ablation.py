@@ -23,14 +23,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from digitrec.drawn.printed import plotted
-from digitrec.drawn.sets import draw_digits
-from digitrec.files import write_json
+from digitrec.datasets.labelled import load_labelled
+from digitrec.datasets.synthetic.printed import plotted
+from digitrec.datasets.synthetic.sets import draw_digits
+from digitrec.inputs.decode import decode
 from digitrec.model.engine import digit_score, softmax
 from digitrec.model.network import DigitNet, folded, scale
-from digitrec.scans.decode import decode
-from digitrec.scans.labelled import load_labelled
-from digitrec.scans.normalize import normalize
+from digitrec.normalize.scan import normalize
+from digitrec.storage.files import write_json
 from digitrec.training.data import Arrays, joined, measuring_set, strengths, training_parts
 from digitrec.training.loop import begin, labelled, train_epoch
 from digitrec.training.recipes import AUGMENTATION, REPORT, ROBUST, Recipe

@@ -11,8 +11,8 @@ import time
 
 import torch
 
+from digitrec.datasets import mnist
 from digitrec.model.network import standardize, unit
-from digitrec.scans import mnist
 from digitrec.training.augment import augment
 from digitrec.training.loop import begin, loss_of
 from digitrec.training.recipes import ROBUST

@@ -4,7 +4,7 @@
 
 The scans are MNIST's 70,000 images as PNGs, as they are, and 40,000 of them as scans of 95×95
 pixels, which take longer to decode and to normalise. Each round classifies a folder
-with each bundle, one after the other. `steady` is that of `digitrec.bulk.tally.speed`; `network
+with each bundle, one after the other. `steady` is that of `digitrec.batch.stats.speed`; `network
 alone` is one thread on normalised scans in memory, without reading, decoding and writing.
 """
 
@@ -22,10 +22,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitrec.datasets import mnist
+from digitrec.datasets.labelled import png
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import open_engine
-from digitrec.scans import mnist
-from digitrec.scans.labelled import png
 
 MODELS = ("small", "cascade", "large")
 ALONE = 4096  # scans at a time, as a chunk has

@@ -9,7 +9,7 @@ ImageFolder with torch's DataLoader. All files are read once before, so that all
 the page cache. Each result is held against the files: a row each, and how many digits are right.
 
 `overall` is images by the whole process's seconds, Python's own start included. `steady` is that
-of `digitrec.bulk.tally.speed`: all rows but each worker's first part (batch), from the end of the
+of `digitrec.batch.stats.speed`: all rows but each worker's first part (batch), from the end of the
 first part to the end of the last; what the idiom has read ahead by then counts for it. The bare
 loop warms up before its first chunk instead, and its steady is the sum of its processes' rates.
 `first` is from the command's start to the end of the first part (batch). `peak` is the memory of a
@@ -32,11 +32,11 @@ import numpy as np
 import psutil
 from pyarrow import parquet
 
-from digitrec.bulk.tally import Span, Tally, speed
+from digitrec.batch.stats import Span, Tally, speed
+from digitrec.datasets import mnist
+from digitrec.datasets.labelled import png
 from digitrec.model.bundle import ONNX, WEIGHTS
 from digitrec.model.shipped import SHIPPED
-from digitrec.scans import mnist
-from digitrec.scans.labelled import png
 
 CPUS = os.cpu_count() or 1
 BARE, DIGITREC, IDIOM, LOADER = "bare loop", "digitrec", "Ray Data idiom", "DataLoader"
@@ -52,14 +52,14 @@ Run = dict[str, Any]  # a program's figures at one size
 
 BARE_LOOP = """
 import json, multiprocessing, sys, time
-from digitrec.bulk.parts import part_table, write_part
-from digitrec.bulk.tally import tally
+from digitrec.batch.parts import part_table, write_part
+from digitrec.batch.stats import tally
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import open_engine
-from digitrec.reading import read_contents
-from digitrec.scans.contents import contents
-from digitrec.scans.inputs import list_inputs
-from digitrec.folder import open_folder
+from digitrec.reader import read_contents
+from digitrec.inputs.fetch import contents
+from digitrec.inputs.listing import list_inputs
+from digitrec.storage.folder import open_folder
 CHUNK, WARM_UP = 4096, 256
 scans, out, workers = sys.argv[1], open_folder(sys.argv[2]), int(sys.argv[3])
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 LIST = """
 import json, resource, sys, time
-from digitrec.bulk.chunks import read_end
-from digitrec.bulk.listing import Listing, list_chunks
-from digitrec.folder import open_folder
+from digitrec.batch.chunks import read_end
+from digitrec.batch.listing import Listing, list_chunks
+from digitrec.storage.folder import open_folder
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -23,11 +23,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitrec.scans import mnist
-from digitrec.scans.corruptions import CORRUPTIONS, CorruptedImages
-from digitrec.scans.decode import decode
-from digitrec.scans.normalize import normalize
-from digitrec.trust.plain import plain_resize
+from digitrec.datasets import mnist
+from digitrec.datasets.corruptions import CORRUPTIONS, CorruptedImages
+from digitrec.inputs.decode import decode
+from digitrec.normalize.plain_resize import plain_resize
+from digitrec.normalize.scan import normalize
 
 Pixels = NDArray[np.uint8]
 SIDE, BOX, CENTRE = 28, 20, 14
@@ -40,7 +40,7 @@ DECODE, PLAIN, OURS, OPENCV = "decode", "plain resize", "normalize", "OpenCV"
 LOAD = """
 import time
 start = time.perf_counter()
-from digitrec.scans.normalize import load
+from digitrec.normalize.scan import load
 imported = time.perf_counter()
 load()
 print(imported - start, time.perf_counter() - imported)

@@ -19,11 +19,11 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from digitrec.scans import mnist
-from digitrec.scans.contents import contents
-from digitrec.scans.labelled import png
-from digitrec.scans.paths import Found
-from digitrec.scans.shards import row_contents, shard_columns, shard_schema, stream_rows
+from digitrec.datasets import mnist
+from digitrec.datasets.labelled import png
+from digitrec.inputs.fetch import contents
+from digitrec.inputs.shards import row_contents, shard_columns, shard_schema, stream_rows
+from digitrec.storage.paths import Found
 
 CHUNK = 16_384
 Scans = list[tuple[str, bytes]]

@@ -22,7 +22,7 @@ BARE_LOOP = """
 import sys, time, torch
 from digitrec.training.loop import begin, evaluate, labelled, train_epoch
 from digitrec.training.recipes import REPORT
-from digitrec.scans import mnist
+from digitrec.datasets import mnist
 
 torch.set_num_threads(1)
 cpu = torch.device("cpu")

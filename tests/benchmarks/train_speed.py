@@ -53,7 +53,7 @@ import sys, time, torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
-from digitrec.cache import cache_folder
+from digitrec.storage.cache import cache_folder
 from digitrec.model.network import MNIST_MEAN, MNIST_STD, NETWORKS
 from digitrec.training.recipes import RECIPES
 recipe = RECIPES[sys.argv[1], sys.argv[2]]

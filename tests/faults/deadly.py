@@ -8,12 +8,12 @@ import os
 import signal
 import sys
 
-from digitrec import reading
-from digitrec.bulk import classify as module
-from digitrec.bulk.classify import Classifier, classify
-from digitrec.bulk.run import RunSettings
-from digitrec.bulk.tally import Tally
-from digitrec.scans import decode
+from digitrec import reader
+from digitrec.batch import classify as module
+from digitrec.batch.classify import Classifier, classify
+from digitrec.batch.run import RunSettings
+from digitrec.batch.stats import Tally
+from digitrec.inputs import decode
 
 KILL = b"this file kills"
 
@@ -28,7 +28,7 @@ class Deadly(Classifier):
     """A classifier whose process can be killed by what it reads."""
 
     def __call__(self, number: int, *, here: bool = False) -> Tally:
-        reading.decode = deadly_decode
+        reader.decode = deadly_decode
         return super().__call__(number, here=here)
 
 

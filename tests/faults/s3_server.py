@@ -16,8 +16,8 @@ from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
-from digitrec.scans import mnist
-from digitrec.scans.labelled import png
+from digitrec.datasets import mnist
+from digitrec.datasets.labelled import png
 
 Environment = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]

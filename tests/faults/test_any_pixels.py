@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from digitrec.errors import ScanError
-from digitrec.scans.decode import decode
-from digitrec.scans.normalize import inspect
+from digitrec.inputs.decode import decode
+from digitrec.normalize.scan import inspect
 from tests.drawing import Pixels, digit, grain, shown
 from tests.faults.test_fuzzed_files import mutated, seeds
-from tests.scans.any_pixels import any_pixels
-from tests.scans.test_normalize import assert_normalised
+from tests.normalize.any_pixels import any_pixels
+from tests.normalize.test_scan import assert_normalised
 
 pytestmark = pytest.mark.slow
 

@@ -24,10 +24,10 @@ import pytest
 from pyarrow import dataset
 from pyarrow import parquet as pq
 
-from digitrec.bulk.parts import IDENTITY
-from digitrec.bulk.record import read_run
-from digitrec.folder import open_folder
-from digitrec.scans.labelled import export_mnist
+from digitrec.batch.manifest import read_run
+from digitrec.batch.parts import IDENTITY
+from digitrec.datasets.labelled import export_mnist
+from digitrec.storage.folder import open_folder
 
 pytestmark = pytest.mark.slow
 
@@ -259,10 +259,10 @@ def test_a_full_disk_without_a_disk(
     scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same for a small input, on a folder that takes so many bytes and no more."""
-    from digitrec.bulk.classify import classify
-    from digitrec.bulk.run import RunSettings
+    from digitrec.batch.classify import classify
+    from digitrec.batch.run import RunSettings
     from digitrec.errors import RunError
-    from digitrec.folder import Folder
+    from digitrec.storage.folder import Folder
 
     write, room = Folder.write, [60_000]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from pyarrow import dataset
 
-from digitrec.bulk.record import read_run
-from digitrec.bulk.run import SMALL
-from digitrec.folder import open_folder
-from digitrec.scans.labelled import png
+from digitrec.batch.manifest import read_run
+from digitrec.batch.run import SMALL
+from digitrec.datasets.labelled import png
+from digitrec.storage.folder import open_folder
 from tests.faults.deadly import KILL
 
 KILLERS = (0, 700, 4000)

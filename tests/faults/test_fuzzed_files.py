@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from pyarrow import dataset
 
-from digitrec.bulk.record import read_run
-from digitrec.folder import open_folder
+from digitrec.batch.manifest import read_run
+from digitrec.storage.folder import open_folder
 
 pytestmark = pytest.mark.slow
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from pyarrow import dataset, fs
 
-from digitrec.bulk.record import read_run
-from digitrec.folder import Folder, open_folder
+from digitrec.batch.manifest import read_run
 from digitrec.model.engine import Engine
-from digitrec.reading import ACCEPT, Readings, read_contents
-from digitrec.storage import open_uri
+from digitrec.reader import ACCEPT, Readings, read_contents
+from digitrec.storage.folder import Folder, open_folder
+from digitrec.storage.uris import open_uri
 from tests.faults.s3_server import scans
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from digitrec.scans.decode import decode
-from digitrec.scans.normalize import NORMALIZER_VERSION, SIDE, normalize
+from digitrec.inputs.decode import decode
+from digitrec.normalize.scan import NORMALIZER_VERSION, SIDE, normalize
 from tests.drawing import (
     Pixels,
     box_lines,

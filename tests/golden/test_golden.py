@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from digitrec.scans.normalize import NORMALIZER_VERSION, SIDE
+from digitrec.normalize.scan import NORMALIZER_VERSION, SIDE
 from tests.golden.make import COLUMNS, NORMALIZED, SCANS, VERSION, mosaic
 
 REMAKE = "look at what changed, then `python -m tests.golden.make`"

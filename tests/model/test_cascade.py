@@ -198,7 +198,7 @@ def test_the_command_fits_it_on_the_validation_part(
 
 
 def mnist_validation(mnist_train: object) -> Scans:
-    from digitrec.scans.labelled import validation_indices
+    from digitrec.datasets.labelled import validation_indices
 
     images: Scans = mnist_train[0]  # type: ignore[index]
     return images[validation_indices(images)]

@@ -11,8 +11,8 @@ import pytest
 from pyarrow import fs
 
 from digitrec import cli
+from digitrec.datasets.labelled import png
 from digitrec.errors import BundleError
-from digitrec.folder import open_folder
 from digitrec.model.bundle import (
     is_bundle,
     load_bundle,
@@ -22,7 +22,7 @@ from digitrec.model.bundle import (
 )
 from digitrec.model.card import CARD, Calibration
 from digitrec.model.shipped import SHIPPED
-from digitrec.scans.labelled import png
+from digitrec.storage.folder import open_folder
 
 
 def send(source: Path, uri: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from digitrec.drawn.sets import draw_digits
+from digitrec.datasets.synthetic.sets import draw_digits
 from digitrec.model.network import unit
 from digitrec.training.augment import _basis, _places, _stroke_width, augment
 from digitrec.training.recipes import AUGMENTATION, REPORT, ROBUST, Recipe

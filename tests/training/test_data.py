@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digitrec.scans.labelled import calibration_indices, validation_indices
+from digitrec.datasets.labelled import calibration_indices, validation_indices
 from digitrec.training.data import (
     NOT_A_DIGIT,
     described,

@@ -9,7 +9,8 @@ import os
 from ray.cluster_utils import Cluster
 from digitrec.errors import InputError
 cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 0})
-from digitrec.training import study, train
+from digitrec.report import study
+from digitrec.training import train
 """
 ALONE = """
 for what in (study._at_once, lambda: train._use_gpu("auto", 1)):

@@ -8,10 +8,10 @@ import torch
 from pyarrow import fs
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from digitrec.datasets import mnist
 from digitrec.errors import InputError
 from digitrec.model.bundle import load_bundle
 from digitrec.model.network import LargeNet
-from digitrec.scans import mnist
 from digitrec.training.epoch_log import parse_records
 from digitrec.training.recipes import RECIPES, REPORT
 from digitrec.training.train import Trained, TrainSettings, train

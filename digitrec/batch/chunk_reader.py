@@ -1,0 +1,168 @@
+"""A chunk → its scans' readings, in a worker: whatever the scans, and their storage, do to it."""
+
+import faulthandler
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from digitrec.batch.chunks import CHUNKS, Chunk
+from digitrec.batch.isolated import STALL_SECONDS, read_carefully
+from digitrec.errors import RunError, ScanError
+from digitrec.inputs.fetch import contents
+from digitrec.inputs.listing import DEFAULT_OPTIONS, InputOptions
+from digitrec.inputs.shards import ShardReader, row_contents
+from digitrec.model.bundle import Bundle
+from digitrec.model.engine import Engine, open_engine
+from digitrec.normalize.scan import load
+from digitrec.reader import Readings, read_contents
+from digitrec.storage.folder import Folder
+from digitrec.storage.paths import readable
+from digitrec.storage.uris import Remote
+
+# A chunk whose reader died so often is read with care.
+DEATHS = 2
+# If more than half of a chunk, and at least so many, can't be read for reasons of the
+# surroundings, these are at fault and no facts about the scans.
+OUTAGE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The readings of a chunk, and the stamps of its files: negative where more frames follow."""
+
+    readings: Readings
+    stamps: list[int]
+
+    @property
+    def frames(self) -> int:
+        """How many of the files hold further frames."""
+        return int(self.readings.more_frames.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What reads a chunk's scans; it travels to Ray's workers."""
+
+    bundle: Bundle
+    remotes: tuple[Remote, ...] = ()
+    noted: bool = False
+    options: InputOptions = DEFAULT_OPTIONS
+    allow_missing: bool = False  # what can't be found or opened is a fact, however much it is
+
+    @property
+    def shards(self) -> ShardReader:
+        """What reads the rows of shards."""
+        return ShardReader(self.remotes, self.options.path_column, self.options.content_column)
+
+    def warm_up(self) -> None:
+        """Load the normaliser's machine code and the network."""
+        load()
+        _engine(self.bundle)
+
+    def read(self, chunk: Chunk, folder: Folder, units: int, *, here: bool) -> Read:
+        """Read scans.
+
+        Args:
+            chunk: what to read: a chunk, or some of its units.
+            folder: the run's.
+            units: how many the chunk has in all.
+            here: in the user's own process.
+
+        Raises:
+            RunError: most of it can't be read for reasons of its surroundings.
+        """
+        stamps: list[int] = []
+        if here:
+            scans = self._contents(chunk, units, stamps, _StallAlarm())
+            readings = read_carefully(scans, self.bundle, noted=self.noted)
+        else:
+            readings = self._as_worker(chunk, folder, units, stamps)
+        signs = np.where(readings.more_frames, -1, 1)
+        return Read(readings, (np.array(stamps, np.int64) * signs).tolist())
+
+    def _as_worker(self, chunk: Chunk, folder: Folder, units: int, stamps: list[int]) -> Readings:
+        """Read in this process, or with care if this chunk's readers died before."""
+        mark = f"{CHUNKS}/{chunk.number:06d}.begun"
+        deaths = _count(folder, mark)
+        folder.write(mark, str(deaths + 1).encode())
+        alarm = _StallAlarm()
+        scans = self._contents(chunk, units, stamps, alarm)
+        if deaths >= DEATHS:
+            readings = read_carefully(scans, self.bundle, noted=self.noted)
+        else:
+            try:
+                readings = read_contents(
+                    scans, len(chunk), _engine(self.bundle), alarm, noted=self.noted
+                )
+            finally:
+                alarm.off()
+        folder.delete(mark)
+        return readings
+
+    def _contents(
+        self, chunk: Chunk, units: int, stamps: list[int], alarm: "_StallAlarm"
+    ) -> Iterator[bytes | ScanError]:
+        """Give the contents of a chunk's scans.
+
+        Raises:
+            RunError: see `read`.
+        """
+        failed = 0
+        for piece in chunk.pieces:
+            if piece.shard is None:
+                scans = contents(piece.paths, self.remotes, stamps, alarm.off)
+            else:
+                scans = row_contents(piece, self.shards, stamps, alarm.off)
+            for k, scan in enumerate(scans):
+                if isinstance(scan, ScanError) and scan.outage:
+                    failed += 1
+                    if failed >= OUTAGE and 2 * failed > units and not self.allow_missing:
+                        raise RunError(_outage_words(readable(piece.shown[k]), scan))
+                yield scan
+
+
+def _outage_words(name: str, why: ScanError) -> str:
+    return (
+        f"more than half of a chunk's scans can't be read, such as {name} ({why}): is their "
+        "folder mounted, their store reachable, and may it be read? Once it is, the same command "
+        "goes on; --allow-missing takes it for a fact, and each gets a row that says so"
+    )
+
+
+def _count(folder: Folder, mark: str) -> int:
+    try:
+        return int(folder.read(mark))
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+class _StallAlarm:
+    """Ends this process if it stays at one scan for too long, even within C code."""
+
+    def __init__(self) -> None:
+        self._set = 0.0
+
+    def __call__(self, k: int) -> None:
+        now = time.monotonic()
+        if now - self._set > 1:  # setting it costs as much as a scan
+            self._set = now
+            faulthandler.dump_traceback_later(2 * STALL_SECONDS, exit=True)
+
+    def off(self) -> None:
+        """Wait for as long as it takes: for storage, or for the next chunk."""
+        if self._set:
+            self._set = 0.0
+            faulthandler.cancel_dump_traceback_later()
+
+
+_engines: dict[str, Engine] = {}
+
+
+def _engine(bundle: Bundle) -> Engine:
+    """Give the bundle's engine, made once a worker process and kept for its next chunks."""
+    key = bundle.card.calibration_id
+    if key not in _engines:
+        _engines[key] = open_engine(bundle)
+    return _engines[key]

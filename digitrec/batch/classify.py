@@ -1,0 +1,171 @@
+"""Any number of scans → a Parquet result: what is done with a chunk of them."""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from digitrec.batch import again
+from digitrec.batch.chunk_reader import Reader
+from digitrec.batch.chunks import Chunk, ramp, read_chunk
+from digitrec.batch.manifest import check_run_id
+from digitrec.batch.parts import (
+    Identity,
+    check_part,
+    numbers_of,
+    part_name,
+    part_table,
+    write_part,
+)
+from digitrec.batch.run import Outcome, RunSettings, run
+from digitrec.batch.stats import Tally, span, tally
+from digitrec.model.bundle import load_bundle
+from digitrec.model.engine import open_engine
+from digitrec.model.shipped import DEFAULT
+from digitrec.normalize.scan import NORMALIZER_VERSION, prepare
+from digitrec.reader import ACCEPT, BLANK, ERROR, REVIEW
+from digitrec.storage.folder import Folder
+from digitrec.storage.uris import open_remotes
+
+
+def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False) -> Outcome:
+    """Classify every scan of the inputs into a result folder, or go on with that.
+
+    Args:
+        settings: what the run is told.
+        model: a shipped bundle's name, a bundle's folder or a run folder.
+        noted: a last column `notes` tells what is odd about each scan.
+
+    Raises:
+        InputError: an input, the model or the folder can't be used; nothing was changed.
+        RunError: the run could not finish; the same call goes on from there.
+    """
+    bundle = load_bundle(model)
+    open_engine(bundle)  # a network that can't run is found out here, not in a worker
+    remotes = open_remotes(settings.inputs)
+    identity = {
+        "model_id": bundle.card.id,
+        "calibration_id": bundle.card.calibration_id,
+        "policy_id": bundle.card.policy.id,
+        "normalizer_version": NORMALIZER_VERSION,
+    }
+
+    def make_classifier(folder: Folder, run_id: str) -> Classifier:
+        prepare()
+        return Classifier(
+            folder=folder,
+            reader=Reader(bundle, remotes, noted, settings.options, settings.allow_missing),
+            identity={"run_id": run_id, **identity},
+            update=settings.update,
+            retry_errors=settings.retry_errors,
+        )
+
+    policy = bundle.card.policy
+    budget = None if policy.max_error is None else asdict(policy)
+    header = {**identity, "policy": budget, "notes": noted}
+    return run("classify", header, make_classifier, settings, _summary)
+
+
+def _summary(total: Tally) -> dict[str, Any]:
+    return {
+        "digits": {str(digit): total.digits[str(digit)] for digit in range(10)},
+        "first_frames": total.first_frames,
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Classifier:
+    """Reads the scans of a chunk and writes their rows as a part; see `work.Work`."""
+
+    folder: Folder
+    reader: Reader
+    identity: Identity
+    update: bool = False  # a part that is there gets new rows for what changed since
+    retry_errors: bool = False  # and for what could not be read
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return "classify"
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """What can become of a scan."""
+        return (ACCEPT, REVIEW, BLANK, ERROR)
+
+    def size(self, number: int) -> int:
+        """Say how many scans chunk `number` gets: few at first, so that a part is there soon."""
+        return ramp(number)
+
+    def warm_up(self) -> None:
+        """Load the normaliser's machine code and the network."""
+        self.reader.warm_up()
+
+    def __call__(self, number: int, *, here: bool = False) -> Tally:
+        """Classify chunk `number` and write its part, to the same name if it is done again."""
+        began = time.time()
+        chunk = read_chunk(self.folder, number)
+        if (kept := self._kept(chunk)) is None:
+            counted = self._made(chunk, here)
+        else:
+            counted = self._mended(chunk, kept, here)
+        counted.spans = [span(began, counted.rows)] if counted.rows else []
+        return counted
+
+    def _made(self, chunk: Chunk, here: bool) -> Tally:
+        """Read a chunk and write its part."""
+        read = self.reader.read(chunk, self.folder, len(chunk), here=here)
+        start = time.perf_counter()
+        rows = part_table(chunk.shown, read.readings, noted=self.reader.noted)
+        counted = tally(rows, read.frames, read.readings.seconds)
+        counted.seconds["write"] = time.perf_counter() - start
+        self._write(chunk.number, rows, counted, read.stamps)
+        return counted
+
+    def _kept(self, chunk: Chunk) -> again.Kept | None:
+        """Give what is there of a chunk's part; None where it is to be made whole."""
+        if not (self.update or self.retry_errors):
+            return None
+        return again.kept(self.folder, part_name(chunk.number), chunk, self.identity)
+
+    def _mended(self, chunk: Chunk, kept: again.Kept, here: bool) -> Tally:
+        """Read again what changed or failed of a chunk, and write its part if need be."""
+        stale = np.zeros(len(chunk), bool)
+        if self.update:
+            stale |= again.changed(chunk, kept.stamps, self.reader.remotes)
+        if self.retry_errors:
+            stale |= again.failed(kept.rows)
+        stale = again.whole_pieces(chunk, stale)
+        if not stale.any() and kept.tally.rows == len(chunk):
+            return Tally()
+        some = chunk.only(stale.tolist())
+        read = self.reader.read(some, self.folder, len(chunk), here=here)
+        new = part_table(some.shown, read.readings, noted=self.reader.noted)
+        stamps = kept.stamps.copy()
+        stamps[stale] = read.stamps
+        rows = again.merged(kept.rows, new, stale)
+        spent = kept.tally.seconds, read.readings.seconds
+        seconds = {
+            stage: sum(some.get(stage, 0.0) for some in spent) for stage in spent[0] | spent[1]
+        }
+        counted = tally(rows, int((stamps < 0).sum()), seconds)
+        self._write(chunk.number, rows, counted, stamps.tolist())
+        return replace(tally(new, read.frames, read.readings.seconds), changed=int(stale.sum()))
+
+    def _write(self, number: int, rows: pa.Table, counted: Tally, stamps: list[int]) -> None:
+        check_run_id(self.folder, str(self.identity["run_id"]))
+        write_part(self.folder, number, rows, counted, self.identity, stamps)
+
+    def done(self) -> frozenset[int]:
+        """Give the numbers of the parts that are there."""
+        return numbers_of(self.folder, "part")
+
+    def check(self, chunk: Chunk) -> Tally:
+        """Hold a part against its chunk, unit by unit."""
+        return check_part(self.folder, part_name(chunk.number), chunk.shown, self.identity).tally
+
+    def forget(self, number: int) -> None:
+        """Delete the part of chunk `number`."""
+        self.folder.delete(part_name(number))

@@ -1,0 +1,184 @@
+"""A classify result: the schema of its rows, and its part files."""
+
+import base64
+import io
+import json
+import re
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from digitrec.batch.stats import Tally
+from digitrec.reader import Readings
+from digitrec.storage.folder import Folder
+
+TALLY, IDENTITY, STAMPS = b"digitrec.tally", b"digitrec.run", b"digitrec.stamps"
+# Whose a part is: ids of the run, the model, its calibration and policy, and the normaliser's
+# version.
+Identity = Mapping[str, str | None]
+
+SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("digit", pa.int8()),
+        pa.field("confidence", pa.float32()),
+        pa.field("probabilities", pa.list_(pa.float32(), 10)),
+        pa.field("decision", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("digit_score", pa.float32()),
+    ]
+)
+
+
+NOTES = pa.field("notes", pa.string())  # the last column, where it is asked for
+
+
+def part_table(shown: Sequence[str], readings: Readings, *, noted: bool = False) -> pa.Table:
+    """Make the rows of a part, in `SCHEMA`: one for each unit, by its name, and its reading."""
+    no_digit = ~readings.has_digit
+    undecoded = readings.widths == 0
+    probabilities = pa.FixedSizeListArray.from_arrays(
+        pa.array(readings.probabilities.ravel()), 10, mask=pa.array(no_digit)
+    )
+    table = pa.table(
+        [
+            pa.array(shown, pa.string()),
+            pa.array(readings.digits, mask=no_digit),
+            pa.array(readings.confidences, mask=no_digit),
+            probabilities,
+            pa.array(readings.decisions, pa.string()).dictionary_encode(),
+            pa.array(readings.reasons, pa.string()),
+            pa.array(readings.widths, mask=undecoded),
+            pa.array(readings.heights, mask=undecoded),
+            pa.array(readings.digit_score, mask=no_digit | np.isnan(readings.digit_score)),
+        ],
+        schema=SCHEMA,
+    )
+    return table.append_column(NOTES, pa.array(readings.notes, pa.string())) if noted else table
+
+
+def part_name(number: int) -> str:
+    """Name a part's file within its result."""
+    return f"part-{number:06d}.parquet"
+
+
+def write_part(
+    folder: Folder,
+    number: int,
+    table: pa.Table,
+    tally: Tally,
+    identity: Identity,
+    stamps: Sequence[int] = (),
+) -> None:
+    """Write part `number` of a result, with all that its footer tells; a retry replaces it.
+
+    The time that writing takes is added to `tally`.
+    """
+    start = time.perf_counter()
+    content = io.BytesIO()
+    table = table.replace_schema_metadata(footer(tally, identity, stamps))
+    parquet.write_table(table, content, compression="zstd")
+    folder.write(part_name(number), content.getvalue())
+    tally.seconds["write"] = tally.seconds.get("write", 0.0) + time.perf_counter() - start
+
+
+def footer(tally: Tally, identity: Identity, stamps: Sequence[int]) -> dict[bytes, bytes]:
+    """Give what a file of a run tells of itself: its tally, whose it is, and its scans' stamps."""
+    packed = zlib.compress(np.array(stamps, "<i8").tobytes(), 1)
+    return {
+        TALLY: tally.to_json().encode(),
+        IDENTITY: json.dumps(dict(identity)).encode(),
+        STAMPS: base64.b64encode(packed),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What `footer` wrote."""
+
+    tally: Tally
+    identity: dict[str, str | None]
+    stamps: NDArray[np.int64]  # [N], 0 where a scan could not be read
+
+    @classmethod
+    def of(cls, file: parquet.ParquetFile) -> "Footer":
+        """Read a file's footer.
+
+        Raises:
+            KeyError: it is none of a run's.
+            ValueError: it is damaged.
+        """
+        told = file.metadata.metadata or {}
+        stamps = zlib.decompress(base64.b64decode(told[STAMPS]))
+        return cls(
+            Tally.from_json(told[TALLY]),
+            json.loads(told[IDENTITY]),
+            np.frombuffer(stamps, "<i8").astype(np.int64),
+        )
+
+    def stranger(self, identity: Identity) -> str | None:
+        """Say by what a file is not of this identity; None where it is."""
+        for key, value in identity.items():
+            if self.identity.get(key) != value:
+                return f"{key} {self.identity.get(key)}, not {value}"
+        return None
+
+
+class PartError(Exception):
+    """A file of a run that is not what it should be; the message goes on from its name."""
+
+
+UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError, TypeError, zlib.error)
+
+
+def numbers_of(folder: Folder, kind: str) -> frozenset[int]:
+    """Give the numbers of the files of a kind (`part`, `shard`) that are there."""
+    names = (re.fullmatch(kind + r"-(\d{6,})\.parquet", name) for name in folder.names())
+    return frozenset(int(match[1]) for match in names if match)
+
+
+def check_part(folder: Folder, name: str, shown: Sequence[str], identity: Identity) -> Footer:
+    """Hold a file of a run against the units of its chunk; give its footer.
+
+    Args:
+        folder: the run's.
+        name: the file's.
+        shown: what the units are called, one after the other.
+        identity: whose it must be.
+
+    Raises:
+        PartError: it is missing, damaged or another run's, or has other rows.
+    """
+    try:
+        told, rows = read_file(folder, name, ["path"])
+        paths = rows.column("path").combine_chunks()
+    except FileNotFoundError as why:
+        raise PartError("is missing") from why
+    except UNREADABLE as why:
+        raise PartError(f"can't be used ({' '.join(str(why).split())})") from why
+    if (stranger := told.stranger(identity)) is not None:
+        raise PartError(f"is of another run ({stranger})")
+    if not paths.equals(pa.array(shown, pa.string())) or told.tally.rows != len(shown):
+        raise PartError("has other rows than its chunk has units")
+    return told
+
+
+def read_file(
+    folder: Folder, name: str, columns: Sequence[str] | None = None
+) -> tuple[Footer, pa.Table]:
+    """Read a file of a run: its footer and its rows.
+
+    Raises:
+        one of UNREADABLE: it can't be used.
+    """
+    with folder.opened(name) as source:
+        file = parquet.ParquetFile(source)
+        return Footer.of(file), file.read(columns=columns)

@@ -1,0 +1,103 @@
+"""Tables among the inputs: lists of scans, and shards with scans inside (see `shards`)."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from digitrec.errors import InputError
+from digitrec.inputs.listing import DEFAULT_OPTIONS, InputOptions
+from digitrec.inputs.rows import (
+    CSV,
+    PATH_COLUMNS,
+    TEXT,
+    TSV,
+    csv_columns,
+    ending,
+    find,
+    is_text,
+    lines,
+    parquet_columns,
+    resolved,
+)
+from digitrec.inputs.shards import shard_columns, stream_rows
+from digitrec.storage.files import is_uri
+from digitrec.storage.paths import Found, readable, row_without_path
+from digitrec.storage.uris import LASTING, TRIES, Remote, opened, pause
+
+
+def stream_table(
+    table: str, remotes: Sequence[Remote] = (), options: InputOptions = DEFAULT_OPTIONS
+) -> Iterator[Found]:
+    """Give the paths in a list, or the members of a shard, a row group at a time.
+
+    Args:
+        table: its path or URI.
+        remotes: filesystems that are open already.
+        options: say which columns count.
+
+    A row without a path is given as one, which says so when it is read.
+
+    Raises:
+        InputError: it can't be read, or has no such column.
+    """
+    given = failures = 0
+    while True:
+        try:
+            for found in islice(_stream(table, remotes, options), given, None):
+                given, failures = given + 1, 0
+                yield found
+            return
+        except (pa.ArrowException, OSError, UnicodeError) as why:
+            failures += 1
+            # A list of millions may meet a hiccup of its store: what was given is passed over.
+            if not is_uri(table) or isinstance(why, LASTING) or failures == TRIES:
+                raise InputError(f"{readable(table)} can't be read as a list: {why}") from why
+            pause(failures)
+
+
+def _stream(table: str, remotes: Sequence[Remote], options: InputOptions) -> Iterator[Found]:
+    named = options.path_column
+    kind, names = ending(table), PATH_COLUMNS if named is None else (named,)
+    with opened(table, remotes) as file:
+        if kind == TEXT:
+            yield from _listed(lines(file), table)
+        elif kind in (CSV, TSV):
+            yield from _listed((paths for (paths,) in csv_columns(file, table, [names])), table)
+        else:
+            yield from _from_parquet(parquet.ParquetFile(file), table, names, options)
+
+
+def _listed(batches: Iterator[Sequence[str | None]], table: str) -> Iterator[Found]:
+    given = 0
+    for batch in batches:
+        yield Found(
+            [
+                resolved(path, table) if path else row_without_path(table, number)
+                for number, path in enumerate(batch, given + 1)
+            ]
+        )
+        given += len(batch)
+
+
+def _from_parquet(
+    file: parquet.ParquetFile, table: str, names: Sequence[str], options: InputOptions
+) -> Iterator[Found]:
+    schema = file.schema_arrow
+    columns = shard_columns(schema, options.path_column, options.content_column)
+    if columns is not None:
+        yield from stream_rows(file, table, columns)
+        return
+    path = find(schema.names, names)
+    if options.content_column or path is None or not is_text(schema.field(path).type):
+        wanted = (
+            f"column {options.content_column} of image files' bytes"
+            if options.content_column
+            else f"column {' or '.join(names)} of text"
+        )
+        kinds = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        raise InputError(
+            f"{readable(table)} is neither a list nor a shard: no {wanted}, but {kinds or 'none'}"
+        )
+    yield from _listed((paths for (paths,) in parquet_columns(file, table, [names])), table)

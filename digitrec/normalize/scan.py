@@ -1,0 +1,204 @@
+"""Pixels of any size → 28×28 uint8, bright ink on black, the way MNIST was made.
+
+MNIST's digits were cropped to their ink, shrunk with anti-aliasing until the longer side had 20
+pixels, and put into 28×28 so that their centre of mass lies at the centre (Yadav and Bottou,
+"Cold case: the lost MNIST digits", 2019). The same is done here to a scan, in these steps:
+
+1. transparent pixels show white paper; colours become grey along the line from paper to ink
+2. a slope of light over the paper is taken away; what stands out on one side of it is ink
+3. ink must stand out enough and be more than dirt, else the scan is blank
+4. printed lines of a box, specks, and what reaches in over the border are removed
+   (up to here `segment.py`)
+5. strokes thinner or thicker than MNIST's are brought into its range
+6. the longer side becomes 20 pixels, the centre of mass the centre, full ink 255 (`render.py`)
+
+A scan that is like that already passes unchanged.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitrec.storage.cache import is_complete, one_compiles, say_complete, usable_folder
+
+# Goes into every bundle's card: a new number where the output for some scan changes.
+NORMALIZER_VERSION = "2"
+
+SIDE = 28
+# Larger scans are shrunk to this first: time grows with the pixels. If the digit is only a small
+# part of one, so that it has less than DIGIT_SIDE then, it is cut out of the scan as it was.
+WORKING_SIDE, DIGIT_SIDE = 256, 80
+# Worth a note: ink up to this contrast, light from this slope on, and strokes changed by more.
+FAINT, SLOPING, CHANGED = 50.0, 20.0, 0.05
+
+
+class Normalized(NamedTuple):
+    """A normalised scan, and how it came about."""
+
+    image: NDArray[np.uint8]  # [28, 28], 255 the fullest ink; all zero where the scan is blank
+    ink: NDArray[np.uint8]  # [h, w], what was taken for ink, cropped; 0 is paper
+    scale: float = 1.0  # pixels of the scan for one of `ink`
+    left: int = 0  # where the ink's box begins, in pixels of the scan
+    top: int = 0
+    done: bool = False  # the scan was normalised already
+    blank: bool = False
+    inverted: bool = False  # light ink on dark paper
+    touches: bool = False  # the digit reaches the border: some of it may be missing
+    width: float = 0.0  # of its strokes, in pixels where its longer side has 20
+    factor: float = 1.0  # by which strokes were thickened
+    contrast: float = 255.0  # grey levels between ink and paper
+    slope: float = 0.0  # grey levels between the paper's lightest and darkest place
+    lines: float = 0  # how many printed lines were removed
+    specks: float = 0  # how many were removed
+    cut_off: float = 0  # how many pieces were removed that reach in over the border
+    pieces: float = 1  # of how many the digit consists
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The ink's box in the scan: left, top, width, height in pixels."""
+        height, width = self.ink.shape
+        return self.left, self.top, int(width * self.scale), int(height * self.scale)
+
+    @property
+    def _why_blank(self) -> str:
+        if self.lines:
+            return "nothing within the printed lines"
+        if self.pieces:
+            return "nothing larger than a speck"
+        return f"nothing stands out enough: {self.contrast:.0f} of 255"
+
+    @property
+    def notes(self) -> list[str]:
+        """What was odd about the scan, in words; the beginning of each is stable."""
+        if self.done:
+            return []
+        notes = [
+            (self.blank, self._why_blank),
+            (self.inverted and not self.blank, "light on dark"),
+            (self.contrast < FAINT and not self.blank, f"faint: {self.contrast:.0f} of 255"),
+            (self.slope >= SLOPING, f"uneven light: {self.slope:.0f} of 255"),
+            (self.lines > 0, f"printed lines removed: {self.lines:.0f}"),
+            (self.specks > 0, f"specks removed: {self.specks:.0f}"),
+            (self.cut_off > 0, f"strokes cut off by the border removed: {self.cut_off:.0f}"),
+            (self.touches and not self.blank, "touches the border"),
+            (self.pieces > 1 and not self.blank, f"in pieces: {self.pieces:.0f}"),
+            (self.factor > 1 + CHANGED, f"strokes thickened {self.factor:.1f} times"),
+            (self.factor < 1 - CHANGED, f"strokes thinned to {100 * self.factor:.0f} %"),
+        ]
+        return [words for true, words in notes if true]
+
+
+def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Normalise one scan.
+
+    Args:
+        pixels: uint8 [H, W] (grey), [H, W, 3] (RGB) or [H, W, 4] (RGBA), any H and W from 1.
+            The border tells the paper's colour, so that bright ink on dark paper does as well.
+
+    Returns:
+        uint8 [28, 28], 255 the fullest ink. All zero where the scan is blank. A scan that is
+        normalised already comes back unchanged.
+    """
+    return inspect(pixels).image
+
+
+def inspect(pixels: NDArray[np.uint8]) -> Normalized:
+    """Normalise one scan, see `normalize`, and tell what was found on the way."""
+    longer = max(pixels.shape[:2])
+    if longer <= WORKING_SIDE:
+        return _normalized(pixels)
+    scale = longer / WORKING_SIDE
+    found = _normalized(_shrunk(pixels, scale))
+    if found.blank or max(found.ink.shape) >= DIGIT_SIDE:
+        return found._replace(scale=scale, left=int(found.left * scale), top=int(found.top * scale))
+    left, top, crop = _around(pixels, found, scale)
+    closer = inspect(crop)
+    return closer._replace(left=closer.left + left, top=closer.top + top, specks=found.specks)
+
+
+def _around(
+    pixels: NDArray[np.uint8], found: Normalized, scale: float
+) -> tuple[int, int, NDArray[np.uint8]]:
+    """Cut the digit out of a large scan, with paper all around."""
+    height, width = found.ink.shape
+    margin = max(height, width) // 4 + 3
+    left, top = (round(max(place - margin, 0) * scale) for place in (found.left, found.top))
+    right = round((found.left + width + margin) * scale)
+    bottom = round((found.top + height + margin) * scale)
+    return left, top, pixels[top:bottom, left:right]
+
+
+def _normalized(pixels: NDArray[np.uint8]) -> Normalized:
+    find_ink, draw, is_drawn = load()
+    flags = pixels.flags
+    # What image files give may be read-only, or a part of a larger array.
+    if not (flags.c_contiguous and flags.writeable):
+        pixels = pixels.copy()
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if is_drawn(pixels):
+        grey = pixels[:, :, 0].copy()
+        x, y, columns, rows = cv2.boundingRect(grey)
+        ink = grey[y : y + rows, x : x + columns]
+        return Normalized(grey, ink, 1.0, x, y, done=True)
+    ink, figures = find_ink(pixels)
+    blank, left, top, level, inverted, touches, *counted = figures.tolist()
+    if not blank:
+        image, (width, factor) = draw(ink, level)
+    elif pixels.shape[2] == 4 and not pixels[:, :, 3].all():
+        # White ink that white paper would hide.
+        return _normalized(255 - pixels[:, :, 3])
+    else:
+        image, width, factor = np.zeros((SIDE, SIDE), np.uint8), 0.0, 1.0
+    return Normalized(
+        image, ink, 1.0, int(left), int(top), False, bool(blank), bool(inverted), bool(touches),
+        width, factor, *counted,
+    )  # fmt: skip
+
+
+def _shrunk(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    # Rounded down, so that nothing found in it lies outside of the scan.
+    height, width = (max(1, int(side / scale)) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def prepare() -> None:
+    """Have machine code for this CPU made where there is none, so that no other process need wait.
+
+    It is loaded only where that must be: 0.8 s saved.
+    """
+    folder = usable_folder()
+    if folder is None or not is_complete(folder):
+        load()
+
+
+@functools.cache
+def load() -> tuple[Callable[..., Any], ...]:
+    """Load the machine code, which happens on first use; where there is none, it is made.
+
+    Of processes that begin together, one makes it and the others wait for that. Numba takes 0.3 s
+    to import: too much for a command that normalises nothing.
+    """
+    folder = usable_folder()
+    if folder is None or is_complete(folder):
+        return _functions()
+    with one_compiles(folder):
+        functions = _functions()
+        if not is_complete(folder):
+            say_complete(folder)
+    return functions
+
+
+def _functions() -> tuple[Callable[..., Any], ...]:
+    from digitrec.normalize.render import draw, is_drawn
+    from digitrec.normalize.segment import find_ink
+
+    return find_ink, draw, is_drawn
+
+
+if __name__ == "__main__":  # what a set-up runs, so that nobody waits later
+    load()

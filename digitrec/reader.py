@@ -1,0 +1,287 @@
+"""The one path from scans to digits: read → decode → normalise → classify → decide.
+
+`predict`, `classify`, `evaluate` and `digitrec.read` all go through `read_contents`.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitrec.errors import ScanError
+from digitrec.inputs.decode import MAX_PIXELS, Decoded, decode
+from digitrec.inputs.fetch import content as file_content
+from digitrec.model.bundle import load_bundle
+from digitrec.model.engine import Engine, open_engine, or_unknown
+from digitrec.model.policy import ACCEPT as ACCEPT
+from digitrec.model.policy import REVIEW as REVIEW
+from digitrec.model.policy import Decided
+from digitrec.model.shipped import DEFAULT
+from digitrec.normalize.scan import SIDE, inspect, normalize
+
+# A scan is a file's path, an image file's content, or pixels: uint8 [H, W], [H, W, 3] or [H, W, 4].
+Scan = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+# What a scan's reading starts from: an image file's content, pixels, or why there are none.
+Content = bytes | NDArray[np.uint8] | ScanError
+# Pixels → uint8 [28, 28], zero where there is nothing; may raise ScanError.
+Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+BLANK, ERROR = "blank", "error"
+NO_DIGIT = -1  # in columns of digits
+STAGES = ("read", "decode", "normalise", "infer")
+EXPECTED = "expected uint8 [H, W], [H, W, 3] or [H, W, 4]"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one scan was read as; None where the decision is `blank` or `error`."""
+
+    digit: int | None
+    confidence: float | None  # probability that `digit` is right
+    probabilities: NDArray[np.float32] | None  # float32 [10], for 0 to 9
+    decision: str  # accept, review, blank or error
+    reason: str | None  # of review and error: a stable code, then `: ` and words
+    width: int | None  # of the decoded scan, in pixels
+    height: int | None
+    digit_score: float | None = None  # how much it looks like one digit, 0 to 1; no probability
+    notes: str | None = None  # what the normaliser found odd, in words; see `Normalized.notes`
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What N scans were read as, as columns: without a digit -1 and NaN."""
+
+    digits: NDArray[np.int8]  # [N]
+    confidences: NDArray[np.float32]  # [N]
+    probabilities: NDArray[np.float32]  # [N, 10]
+    decisions: NDArray[np.object_]  # [N], str
+    reasons: NDArray[np.object_]  # [N], str or None
+    widths: NDArray[np.int32]  # [N], 0 where nothing was decoded
+    heights: NDArray[np.int32]  # [N]
+    digit_score: NDArray[np.float32]  # [N], NaN where the bundle does not know
+    scans: NDArray[np.uint8]  # [N, 28, 28], normalised; zero where nothing was decoded
+    notes: NDArray[np.object_]  # [N], str or None; all None where they were not asked for
+    # [N], where two networks were there to be asked: see `Answers`; NaN with a single one.
+    agreement: NDArray[np.float32]
+    more_frames: NDArray[np.bool_]  # [N]: the file holds further frames, which were left out
+    seconds: dict[str, float] = field(default_factory=dict)  # stage → time spent in it
+
+    def __len__(self) -> int:
+        return len(self.digits)
+
+    @property
+    def has_digit(self) -> NDArray[np.bool_]:
+        """Which rows have a digit: bool [N]."""
+        return np.isin(self.decisions, (ACCEPT, REVIEW))
+
+    def __iter__(self) -> Iterator[Reading]:
+        for k, has_digit in enumerate(self.has_digit):
+            yield Reading(
+                digit=int(self.digits[k]) if has_digit else None,
+                confidence=float(self.confidences[k]) if has_digit else None,
+                probabilities=self.probabilities[k] if has_digit else None,
+                decision=self.decisions[k],
+                reason=self.reasons[k],
+                width=int(self.widths[k]) or None,
+                height=int(self.heights[k]) or None,
+                digit_score=self._digit_score(k) if has_digit else None,
+                notes=self.notes[k],
+            )
+
+    def _digit_score(self, k: int) -> float | None:
+        return None if np.isnan(self.digit_score[k]) else float(self.digit_score[k])
+
+
+def read(scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT) -> list[Reading]:
+    """Read digits, in this process.
+
+    Args:
+        scans: paths of image files, contents of image files, or pixel arrays (uint8 or bool, grey
+            [H, W] or [H, W, 1], RGB [H, W, 3] or RGBA [H, W, 4]); a single one is a list of one.
+        model: a shipped bundle's name, a bundle's folder or a run folder.
+
+    Returns:
+        One Reading for each scan, in order. A scan that can't be read, such as an array of another
+        type or shape, has the decision `error`.
+
+    Raises:
+        BundleError: `model` is no bundle.
+
+    Example:
+        >>> [reading] = read("seven.png")
+        >>> reading.digit, reading.decision
+        (7, 'accept')
+    """
+    if isinstance(scans, (str, bytes, os.PathLike, np.ndarray)):
+        scans = [scans]
+    contents = list(map(_content, scans))
+    engine = open_engine(load_bundle(model))
+    return list(read_contents(contents, len(contents), engine, noted=True))
+
+
+def read_scans(
+    scans: Sequence[Scan], engine: Engine, normalizer: Normalizer = normalize
+) -> Readings:
+    """Read N scans; see `read`. One that can't be read is a row with its reason."""
+    return read_contents(map(_content, scans), len(scans), engine, normalizer=normalizer)
+
+
+def read_contents(
+    contents: Iterable[Content],
+    count: int,
+    engine: Engine,
+    on_scan: Callable[[int], None] = lambda k: None,
+    normalizer: Normalizer = normalize,
+    *,
+    noted: bool = False,
+) -> Readings:
+    """Read N scans as they come.
+
+    Args:
+        contents: bytes of image files, pixels, or the reason why a scan could not be read.
+        count: how many come.
+        engine: what reads the digits.
+        on_scan: told the index of each scan before it is touched, and `count` after the last.
+        normalizer: what brings pixels to 28×28; another one is for comparisons.
+        noted: also tell what digitrec's own normaliser finds odd about each scan.
+    """
+    clock = _Clock()
+    found = _prepared(contents, count, on_scan, normalizer, clock, noted=noted)
+    answers = engine.answers(found.scans)
+    probabilities, digit_score = answers.probabilities, or_unknown(answers.digit_score, count)
+    confidences = probabilities.max(axis=1, initial=0)
+    _decide(found.decisions, found.reasons, engine.card.policy.decide(confidences, digit_score))
+    no_digit = np.isin(found.decisions, (BLANK, ERROR))
+    digits = probabilities.argmax(axis=1).astype(np.int8)
+    agreement = or_unknown(answers.agreement, count)
+    # A network answers whatever it is shown: of what shows no digit nothing is handed on.
+    digits[no_digit] = NO_DIGIT
+    for values in (confidences, probabilities, digit_score, agreement):
+        values[no_digit] = np.nan
+    clock.stop("infer")
+    return Readings(
+        digits=digits,
+        confidences=confidences,
+        probabilities=probabilities,
+        decisions=found.decisions,
+        reasons=found.reasons,
+        widths=found.widths,
+        heights=found.heights,
+        digit_score=digit_score,
+        scans=found.scans,
+        notes=found.notes,
+        agreement=agreement,
+        more_frames=found.more_frames,
+        seconds=clock.seconds,
+    )
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """N scans on their way to the network, as the columns of `Readings`."""
+
+    scans: NDArray[np.uint8]
+    widths: NDArray[np.int32]
+    heights: NDArray[np.int32]
+    decisions: NDArray[np.object_]
+    reasons: NDArray[np.object_]
+    notes: NDArray[np.object_]
+    more_frames: NDArray[np.bool_]
+
+
+def _prepared(
+    contents: Iterable[Content],
+    count: int,
+    on_scan: Callable[[int], None],
+    normalizer: Normalizer,
+    clock: "_Clock",
+    *,
+    noted: bool,
+) -> _Prepared:
+    """Decode and normalise N scans as they come; see `read_contents`."""
+    normalized = np.zeros((count, SIDE, SIDE), np.uint8)
+    widths, heights = np.zeros(count, np.int32), np.zeros(count, np.int32)
+    decisions, reasons = np.full(count, ACCEPT, object), np.full(count, None, object)
+    notes = np.full(count, None, object)
+    more_frames = np.zeros(count, bool)
+    for k, content in enumerate(contents):
+        clock.stop("read")
+        on_scan(k)
+        try:
+            decoded = _decoded(content)
+            clock.stop("decode")
+            if noted:
+                found = inspect(decoded.pixels)
+                normalized[k], notes[k] = found.image, "; ".join(found.notes) or None
+            else:
+                normalized[k] = normalizer(decoded.pixels)
+            clock.stop("normalise")
+        except ScanError as why:
+            decisions[k], reasons[k] = ERROR, str(why)
+            clock.stop("decode")
+            continue
+        heights[k], widths[k] = decoded.pixels.shape[:2]
+        more_frames[k] = decoded.more_frames
+    on_scan(count)
+    decisions[(decisions == ACCEPT) & ~normalized.any(axis=(1, 2))] = BLANK
+    return _Prepared(normalized, widths, heights, decisions, reasons, notes, more_frames)
+
+
+def _decide(decisions: NDArray[np.object_], reasons: NDArray[np.object_], decided: Decided) -> None:
+    """Send to review what the bundle's policy does not accept; blanks and errors stay such."""
+    doubted = (decisions == ACCEPT) & (decided.decisions == REVIEW)
+    decisions[doubted], reasons[doubted] = REVIEW, decided.reasons[doubted]
+
+
+class _Clock:
+    """Gives the time since it was last asked to a stage."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._last = time.perf_counter()
+
+    def stop(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] += now - self._last
+        self._last = now
+
+
+def _decoded(content: Content) -> Decoded:
+    if isinstance(content, bytes):
+        return decode(content)
+    if isinstance(content, ScanError):
+        raise content
+    return Decoded(content)
+
+
+def _content(scan: Scan) -> Content:
+    if isinstance(scan, bytes):
+        return scan
+    if isinstance(scan, np.ndarray):
+        return _checked(scan)
+    try:
+        return file_content(os.fspath(scan))
+    except TypeError:
+        return ScanError("unreadable", f"a {type(scan).__name__} is no scan: {EXPECTED}")
+
+
+def _checked(pixels: NDArray[Any]) -> Content:
+    """Give the pixels of an array, or say why it is no scan."""
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.dtype == np.bool_:
+        pixels = np.where(pixels, np.uint8(255), np.uint8(0))
+    channels = pixels.shape[2:]
+    if pixels.ndim < 2 or channels not in ((), (3,), (4,)) or 0 in pixels.shape:
+        words = f"an array of shape {list(pixels.shape)} is no scan: {EXPECTED}"
+    elif pixels.dtype != np.uint8:
+        words = f"an array of {pixels.dtype} is no scan: {EXPECTED}"
+    elif pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
+        return ScanError("too-large", f"{pixels.size} pixels, the limit is {MAX_PIXELS}")
+    else:
+        return pixels
+    return ScanError("unreadable", words)

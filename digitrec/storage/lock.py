@@ -1,0 +1,305 @@
+"""One run at a time in a folder: the operating system's lock here, a lease behind a URI."""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+
+from digitrec.errors import InputError, RunError
+from digitrec.storage.folder import Folder
+from digitrec.storage.uris import TRIES, Remote, with_retries
+
+LOCK = "_lock"
+RENEW_SECONDS, STALE_SECONDS = 10.0, 60.0
+
+
+@contextmanager
+def exclusive(folder: Folder, location: str) -> Iterator[Callable[[], None]]:
+    """Keep other runs out of a folder for the length of the block.
+
+    On this machine's file systems the lock goes with its process, however that dies, and keeps
+    other runs of the same process out too. Behind a URI
+    it is a lease: an object renewed every 10 s, which others may take over once it is 60 s old
+    (the machines' clocks must agree within some seconds). Whoever holds a lock may delete its file.
+
+    Args:
+        folder: the folder.
+        location: the URI or path that it was opened from.
+
+    Yields:
+        A function to call now and then, which raises RunError if the lease was lost.
+
+    Raises:
+        InputError: another run is in the folder, or it can't be written to.
+    """
+    if folder.remote is None:
+        with _locked(folder):
+            yield lambda: None
+    else:
+        with _leased(_store(folder, location), folder.name) as check:
+            yield check
+
+
+# Locks held by this process, as file descriptors, so that a child made by `fork` lets go of them.
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    for file in _held:
+        os.close(file)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
+@contextmanager
+def _locked(folder: Folder) -> Iterator[None]:
+    path = os.path.join(os.path.realpath(folder.path), LOCK)
+    file = _lock(path, folder.name)
+    try:
+        yield
+    finally:
+        # A child that was forked just now may not have closed its copy yet.
+        fcntl.flock(file, fcntl.LOCK_UN)
+        _close(file)
+
+
+def _lock(path: str, name: str) -> int:
+    """Open the file and lock it; give its descriptor."""
+    while True:
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as why:
+            raise InputError(f"{name} can't be used: {why.strerror}") from why
+        _held.add(file)
+        try:
+            # `flock` belongs to the opened file: a second run of this very process is refused
+            # too, and whoever closes the file elsewhere in it does not drop the lock.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_file(path, file):
+                return file
+        except (BlockingIOError, PermissionError) as why:
+            _close(file)
+            raise InputError(
+                f"another run is writing to {name}: wait for it, or choose another --out"
+            ) from why
+        except OSError as why:
+            _close(file)
+            raise InputError(f"{name} can't be locked: {why.strerror}") from why
+        _close(file)  # its owner deleted it between the two calls
+
+
+def _is_file(path: str, file: int) -> bool:
+    """Tell whether an opened file is still the one of this name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def _close(file: int) -> None:
+    _held.discard(file)
+    os.close(file)
+
+
+class LeaseStore(Protocol):
+    """Where a lease lies; a version is what the store calls one state of an object."""
+
+    def read(self) -> tuple[bytes, str] | None:
+        """Give content and version of the lease, None where there is none."""
+
+    def write(self, content: bytes, version: str | None) -> str | None:
+        """Replace this version (None: there is none yet); give the new one, None if it changed."""
+
+    def delete(self) -> None:
+        """Remove the lease."""
+
+
+@contextmanager
+def _leased(store: LeaseStore, name: str) -> Iterator[Callable[[], None]]:
+    owner = secrets.token_hex(8)
+    version = _take(store, name, owner)
+    stop, lost = threading.Event(), threading.Event()
+
+    def renew() -> None:
+        held: str | None = version
+        renewed = time.monotonic()
+        while held is not None and not stop.wait(RENEW_SECONDS):
+            try:
+                held = store.write(_lease(owner), held)
+                renewed = time.monotonic()
+            except Exception:  # the next turn tries again; the lease lasts for several
+                if time.monotonic() - renewed > STALE_SECONDS - RENEW_SECONDS:
+                    held = None
+        if held is None:
+            lost.set()
+
+    def check() -> None:
+        if lost.is_set():
+            raise RunError(f"another run took {name} over, as this one was silent for too long")
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield check
+    finally:
+        stop.set()
+        thread.join()
+        if not lost.is_set():
+            with suppress(Exception):  # it becomes stale by itself
+                store.delete()
+
+
+def _take(store: LeaseStore, name: str, owner: str) -> str:
+    before = store.read()
+    lease = _parsed(before[0]) if before else None
+    if lease is not None:
+        age = time.time() - lease["renewed"]
+        if age < STALE_SECONDS:
+            raise InputError(
+                f"another run is writing to {name} ({lease['host']}, process {lease['pid']}): wait "
+                f"for it; if it died, its lease ends in {max(1.0, STALE_SECONDS - age):.0f} s"
+            )
+    version = store.write(_lease(owner), before[1] if before else None)
+    if version is None:
+        raise InputError(f"another run has just begun to write to {name}: wait for it")
+    return version
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    """Read a lease; None where it is none, as an empty `_lock` that was copied here."""
+    try:
+        lease: dict[str, Any] = json.loads(content)
+        return lease if {"owner", "host", "pid", "renewed"} <= set(lease) else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _lease(owner: str) -> bytes:
+    lease = {
+        "owner": owner, "host": socket.gethostname(), "pid": os.getpid(), "renewed": time.time()
+    }  # fmt: skip
+    return json.dumps(lease).encode()
+
+
+def _store(folder: Folder, location: str) -> LeaseStore:
+    assert folder.remote is not None
+    if folder.remote.filesystem.type_name == "s3":
+        try:
+            return S3Store(location, f"{folder.path}/{LOCK}")
+        except ImportError as why:
+            raise InputError(
+                f"writing to {folder.name} needs boto3, for its lock: pip install 'digitrec[s3]'"
+            ) from why
+    return PlainStore(folder.remote, f"{folder.path}/{LOCK}")
+
+
+class S3Store:
+    """A lease in a bucket, written under S3's conditions If-None-Match and If-Match."""
+
+    def __init__(self, location: str, path: str) -> None:
+        import boto3
+        from botocore.config import Config
+
+        self._bucket, self._key = path.split("/", 1)
+        parsed = urllib.parse.urlsplit(location)
+        options = dict(urllib.parse.parse_qsl(parsed.query))
+        endpoint = options.get("endpoint_override")
+        if endpoint and "://" not in endpoint:
+            endpoint = f"{options.get('scheme', 'https')}://{endpoint}"
+        account = re.match(r"([^:@]*):([^@]*)@", parsed.netloc)
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=options.get("region"),
+            aws_access_key_id=urllib.parse.unquote(account[1]) if account else None,
+            aws_secret_access_key=urllib.parse.unquote(account[2]) if account else None,
+            # By default a request is sent three times: a busy store's lease would often fail.
+            config=Config(retries={"mode": "standard", "total_max_attempts": TRIES}),
+        )
+
+    def read(self) -> tuple[bytes, str] | None:
+        """Give the lease and its ETag."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key)
+            return answer["Body"].read(), answer["ETag"]
+        except self._client.exceptions.NoSuchKey:
+            return None
+        except (ClientError, BotoCoreError) as why:
+            raise InputError(f"s3://{self._bucket} can't be used: {why}") from why
+
+    def write(self, content: bytes, version: str | None) -> str | None:
+        """Put the lease if it is still this version."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
+        try:
+            answer = self._client.put_object(
+                Bucket=self._bucket, Key=self._key, Body=content, **condition
+            )
+        except ClientError as why:
+            if why.response["ResponseMetadata"]["HTTPStatusCode"] not in (404, 409, 412):
+                raise OSError(str(why)) from why
+            # The client sends a put again whose answer was lost: then it is our own that is there.
+            there = self.read()
+            return there[1] if there and there[0] == content else None
+        except BotoCoreError as why:
+            raise OSError(str(why)) from why
+        return str(answer["ETag"])
+
+    def delete(self) -> None:
+        """Delete the lease."""
+        self._client.delete_object(Bucket=self._bucket, Key=self._key)
+
+
+class PlainStore:
+    """A lease on a filesystem that knows no conditions: written, and read back after a moment.
+
+    Two runs that begin within the same second see each other's lease, and the first gives way.
+    """
+
+    SETTLE_SECONDS = 1.0
+
+    def __init__(self, remote: Remote, path: str) -> None:
+        self._remote, self._path = remote, path
+
+    def read(self) -> tuple[bytes, str] | None:
+        """Give the lease; its owner is its version."""
+        try:
+            content = self._remote.read(self._path)
+        except FileNotFoundError:
+            return None
+        return content, str((_parsed(content) or {}).get("owner"))
+
+    def write(self, content: bytes, version: str | None) -> str | None:
+        """Write the lease if it is still this version, and see whether it stayed."""
+        now = self.read()
+        if (now[1] if now else None) != version:
+            return None
+
+        def once() -> None:
+            with self._remote.filesystem.open_output_stream(self._path) as stream:
+                stream.write(content)
+
+        with_retries(once)
+        owner = str(json.loads(content)["owner"])
+        if owner != version:
+            time.sleep(self.SETTLE_SECONDS)
+        after = self.read()
+        return owner if after and after[1] == owner else None
+
+    def delete(self) -> None:
+        """Delete the lease."""
+        self._remote.filesystem.delete_file(self._path)

@@ -1,0 +1,147 @@
+"""Scans that kill or stall their reader cost a row each; here a decoder does so on demand."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from digitrec import reader
+from digitrec.batch import isolated
+from digitrec.batch.isolated import join, read_carefully
+from digitrec.datasets.labelled import png
+from digitrec.errors import RunError, ScanError
+from digitrec.inputs.decode import Decoded, decode
+from digitrec.model.bundle import Bundle
+from digitrec.model.engine import Engine
+from digitrec.reader import ERROR, Content, read_contents
+
+KILL, STALL, SILENT_EXIT = b"kill me", b"let me sleep", b"leave"
+
+
+@pytest.fixture
+def dangerous_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dangerous(content: bytes) -> Decoded:
+        if content == KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if content == SILENT_EXIT:
+            os._exit(3)
+        if content == STALL:
+            time.sleep(60)
+        return decode(content)
+
+    monkeypatch.setattr(reader, "decode", dangerous)
+
+
+@pytest.fixture
+def scans(mnist_test: tuple[np.ndarray, np.ndarray]) -> list[Content]:
+    return [png(image) for image in mnist_test[0][:600]]
+
+
+def test_the_readings_are_those_of_a_plain_reader(
+    scans: list[Content], bundle: Bundle, engine: Engine
+) -> None:
+    scans[3] = ScanError("vanished", "no such file")
+    scans[300] = b"text"
+    careful = read_carefully(iter(scans), bundle)
+    plain = read_contents(iter(scans), len(scans), engine)
+    np.testing.assert_array_equal(careful.digits, plain.digits)
+    np.testing.assert_allclose(careful.probabilities, plain.probabilities, atol=1e-6)
+    assert careful.reasons.tolist() == plain.reasons.tolist()
+    assert set(careful.seconds) == set(plain.seconds)
+    assert len(read_carefully([], bundle)) == 0
+
+
+@pytest.mark.usefixtures("dangerous_decoder")
+def test_each_killer_has_its_row_and_all_others_their_digits(
+    scans: list[Content], bundle: Bundle, mnist_test: tuple[np.ndarray, np.ndarray]
+) -> None:
+    deaths = {0: KILL, 1: KILL, 299: SILENT_EXIT, 599: KILL}
+    for k, content in deaths.items():
+        scans[k] = content
+    readings = read_carefully(iter(scans), bundle)
+    errors = np.flatnonzero(readings.decisions == ERROR)
+    assert dict(zip(errors.tolist(), readings.reasons[errors], strict=True)) == {
+        0: "crashed: its reader died (SIGKILL)",
+        1: "crashed: its reader died (SIGKILL)",
+        299: "crashed: its reader died (exit code 3)",
+        599: "crashed: its reader died (SIGKILL)",
+    }
+    others = [k for k in range(600) if k not in deaths]
+    assert (readings.digits[others] == mnist_test[1][:600][others]).mean() > 0.97
+
+
+@pytest.mark.usefixtures("dangerous_decoder")
+def test_a_scan_that_stalls_is_given_up(scans: list[Content], bundle: Bundle) -> None:
+    readings = read_carefully([scans[0], STALL, scans[1]], bundle, stall_seconds=0.5)
+    assert readings.reasons.tolist() == [None, "crashed: no answer for 0 s", None]
+    assert readings.digits[[0, 2]].tolist() == [7, 2]
+
+
+def test_a_reader_that_can_not_even_start_ends_the_run(
+    scans: list[Content], bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digitrec.batch.isolated.open_engine", lambda bundle: os._exit(7))
+    with pytest.raises(RunError, match=r"fails: its reader died .exit code 7"):
+        read_carefully(iter(scans), bundle)
+
+
+# More than a socket's buffer, so that a child must take part in the hand-over.
+LARGE = os.urandom(100_000)
+
+
+def test_a_reader_that_hangs_before_it_listens_ends_the_run(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digitrec.batch.isolated.open_engine", lambda bundle: time.sleep(1000))
+    monkeypatch.setattr("digitrec.batch.isolated.START_SECONDS", 0.2)
+    start = time.monotonic()
+    with pytest.raises(RunError, match="fails: not ready after 0 s"):
+        read_carefully([LARGE] * 256, bundle, stall_seconds=0.2)
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("first", ["recv", "send"])
+def test_a_reader_that_freezes_in_the_hand_over_is_replaced(
+    first: str, scans: list[Content], bundle: Bundle, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Stopped once, when it should take a batch or before it gives its answer."""
+    whole = getattr(isolated.Connection, first)
+    frozen, parent = tmp_path / "frozen", os.getpid()
+
+    def freezing(pipe: isolated.Connection, *given: object) -> object:
+        if os.getpid() != parent and given != (isolated.READY,) and not frozen.exists():
+            frozen.touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return whole(pipe, *given)
+
+    monkeypatch.setattr(isolated.Connection, first, freezing)
+    start = time.monotonic()
+    readings = read_carefully([LARGE] * 30 + scans[:2], bundle, stall_seconds=1)
+    assert frozen.exists()
+    assert readings.digits[30:].tolist() == [7, 2]
+    assert time.monotonic() - start < 30
+
+
+def test_no_child_outlives_the_reading(scans: list[Content], bundle: Bundle) -> None:
+    def broken() -> Iterator[Content]:
+        yield from scans[:300]
+        raise ValueError("the network is gone")
+
+    with pytest.raises(ValueError, match="the network is gone"):
+        read_carefully(broken(), bundle)
+    read_carefully(iter(scans), bundle)
+    children = psutil.Process().children()
+    assert not [child for child in children if "pytest" in " ".join(child.cmdline())]
+
+
+def test_joining_keeps_order_and_adds_up(scans: list[Content], engine: Engine) -> None:
+    pieces = [read_contents(scans[:5], 5, engine), read_contents(scans[5:9], 4, engine)]
+    joined = join(pieces)
+    assert joined.digits.tolist() == [*pieces[0].digits, *pieces[1].digits]
+    assert joined.seconds["infer"] == pieces[0].seconds["infer"] + pieces[1].seconds["infer"]
