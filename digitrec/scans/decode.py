@@ -17,7 +17,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from digitrec.errors import ScanError
 from digitrec.scans.signatures import ends_early, ends_in_header, other_kind, says_short
-from digitrec.scans.whole import check_whole
+from digitrec.scans.whole import FEWER_PIXELS, check_whole
+from digitrec.scans.whole_tiff import tiff_is_short
 
 # A photograph of 64 megapixels passes; what is larger is no scan of one digit.
 MAX_PIXELS = 2**26
@@ -55,6 +56,7 @@ TURNS = {
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_CHUNK = struct.Struct(">I4s")  # length and name; then the content and a sum of 4 bytes
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 4, 6: 4}  # as OpenCV gives them, by the kind of colour
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_BEGINNING = PNG_SIGNATURE + b"\0\0\0\x0dIHDR"
 
 
@@ -225,4 +227,13 @@ def _damaged(content: bytes, why: Exception) -> ScanError:
     words = str(why) or type(why).__name__
     if isinstance(why, EOFError) or says_short(words) or ends_early(content):
         return ScanError("truncated", words)
+    if content.startswith(TIFF_SIGNATURES) and _is_short_tiff(content):
+        return ScanError("truncated", FEWER_PIXELS)
     return ScanError("unreadable", f"damaged: {words}")
+
+
+def _is_short_tiff(content: bytes) -> bool:
+    try:
+        return tiff_is_short(content)
+    except Exception:  # its header is what is damaged
+        return False
