@@ -26,7 +26,7 @@ MAX_BYTES = 2**26
 # While a file is decoded it takes no more memory than this, whatever is in it. That is the 64
 # megapixels in grey, less of what takes more: bytes a pixel, by Pillow's modes.
 MAX_HELD = 2**29
-HELD = {"1": 3, "L": 3, "P": 12, "I;16": 8, "I": 20, "F": 20, "RGB": 12}
+HELD = {"1": 3, "L": 3, "P": 12, "I;16": 8, "I": 22, "F": 22, "RGB": 12}
 HELD_OTHERWISE, HELD_BY_WEBP = 16, 24
 # A JPEG of more pixels is decoded at half its size.
 REDUCED_FROM = 2**24
@@ -162,13 +162,18 @@ def _decode_with_pillow(content: bytes) -> Decoded:
 def _upright(image: Image.Image) -> Image.Image:
     """Turn an image as EXIF says; one whose EXIF is damaged stays as it is.
 
-    Loading it turned a TIFF, and said so in its EXIF.
+    Loading it turned a TIFF, and said so in its EXIF. The image as it was is closed: it would
+    take as much memory again.
     """
     try:
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # Pillow raises nearly anything there
         return image
-    return image.transpose(turn) if turn is not None else image
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    image.close()
+    return turned
 
 
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
@@ -178,9 +183,8 @@ def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
         return (np.asarray(image) >> 8).astype(np.uint8)
     if image.mode in ("I", "F"):
         return _to_eight_bits(np.asarray(image, np.float32))
-    if image.has_transparency_data:
-        return np.asarray(image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def _to_eight_bits(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -212,6 +216,8 @@ def _held(image: Image.Image) -> int:
     """Give how many bytes a pixel takes while it is decoded, all copies together: measured."""
     if image.format == "WEBP":
         return HELD_BY_WEBP
+    if image.mode in ("P", "RGB") and image.has_transparency_data:
+        return HELD_OTHERWISE
     return HELD.get(image.mode, HELD_OTHERWISE)
 
 
