@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from digitrec.errors import ScanError
 from digitrec.scans.signatures import ends_early, ends_in_header, other_kind, says_short
 from digitrec.scans.whole import FEWER_PIXELS, check_whole
-from digitrec.scans.whole_tiff import tiff_is_short
+from digitrec.scans.whole_tiff import tiff_is_short, tile_size
 
 # A photograph of 64 megapixels passes; what is larger is no scan of one digit.
 MAX_PIXELS = 2**26
@@ -142,6 +142,8 @@ def _decode_with_pillow(content: bytes) -> Decoded:
                 _check_size(*image.size, 1)
                 _reduce(image)
                 _check_size(*image.size, _held(image))
+                if image.format == "TIFF":  # one of its tiles may be larger than it is
+                    _check_size(*tile_size(image), _held(image))
                 # Not n_frames: that walks through all of a file which may have millions.
                 more_frames = bool(getattr(image, "is_animated", False))
                 image.load()

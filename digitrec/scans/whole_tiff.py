@@ -64,6 +64,11 @@ def strips_of(content: bytes, tags: Any) -> Strips:
     )
 
 
+def tile_size(image: Any) -> tuple[int, int]:
+    """Give width and height of the tiles of a TIFF that Pillow opened; 0 where it has none."""
+    return int(image.tag_v2.get(TILE_WIDTH, 0)), int(image.tag_v2.get(TILE_HEIGHT, 0))
+
+
 def tiff_is_whole(content: bytes, image: Any) -> bool:
     """Tell whether the pixels of a TIFF that libtiff decoded were all in its file.
 

@@ -1,6 +1,7 @@
 """TIFFs whose strips end early are truncated, in every compression; whole ones pass."""
 
 import io
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -189,3 +190,29 @@ def test_a_large_fax_takes_little_time_and_any_number_of_strips() -> None:
     pixels[::9, ::40] = True
     for rows in (1, 3508):
         assert np.array_equal(decode(saved(pixels, "group4", rows)).pixels > 0, pixels)
+
+
+def tiled(pixels: np.ndarray, side: int, tiles: Sequence[bytes]) -> bytes:
+    """A grey TIFF in deflated tiles."""
+    tags = ImageFileDirectory_v2()
+    sizes = [len(tile) for tile in tiles]
+    described = {256: pixels.shape[1], 257: pixels.shape[0], 258: 8, 259: 8, 262: 1, 277: 1}
+    for tag, value in {**described, 322: side, 323: side, 325: tuple(sizes)}.items():
+        tags[tag] = value
+    tags[324] = (0,) * len(tiles)
+    start = 8 + len(tags.tobytes(8))
+    tags[324] = tuple(start + sum(sizes[:k]) for k in range(len(sizes)))
+    return b"II*\0\x08\0\0\0" + tags.tobytes(8) + b"".join(tiles)
+
+
+def test_tiles_are_whole_truncated_or_too_large() -> None:
+    padded = np.pad(PAPER, (0, 16))
+    tiles = [
+        zlib.compress(padded[top : top + 64, left : left + 64].tobytes())
+        for top in (0, 64)
+        for left in (0, 64)
+    ]
+    assert np.array_equal(decode(tiled(PAPER, 64, tiles)).pixels, PAPER)
+    short = [*tiles[:3], tiles[3][: len(tiles[3]) // 2]]
+    assert code(tiled(PAPER, 64, short)) == code(tiled(PAPER, 64, tiles[:3])) == "truncated"
+    assert code(tiled(PAPER, 30_000, tiles[:1])) == "too-large"
