@@ -1,6 +1,7 @@
 """What a run makes of its inputs: lists that lead nowhere, what is left out, links."""
 
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,6 +83,18 @@ def test_on_ray_every_row_of_odd_lists_has_its_row_too(tmp_path: Path, scans: Pa
         f"{tmp_path}/../\0/x.png": "unreadable: embedded null byte",
         f"{tmp_path}/gone.png": "vanished: no such file",
     }
+
+
+def test_a_name_in_a_list_that_is_not_utf_8_is_read(tmp_path: Path, scans: Path) -> None:
+    name = f"{scans}/".encode() + b"\xff.pnm"
+    Path(os.fsdecode(name)).write_bytes(b"P5 1 1 255 0")
+    names = pa.array([f"{scans}/b.pnm".encode(), name]).view(pa.string())
+    parquet.write_table(pa.table({"path": names}), tmp_path / "list.parquet")
+    out = tmp_path / "out"
+    assert main(["classify", f"{tmp_path}/list.parquet", "--out", str(out), "--quiet"]) == 0
+    table = dataset.dataset(out, format="parquet").to_table()
+    assert table["path"].to_pylist() == [f"{scans}/b.pnm", f"{scans}/\\xff.pnm"]
+    assert table["reason"].to_pylist() == [None, None]
 
 
 def test_a_list_of_mostly_names_that_no_file_can_have_is_no_outage(

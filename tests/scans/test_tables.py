@@ -220,6 +220,25 @@ def test_text_of_any_kind_is_a_path(tmp_path: Path, kind: pa.DataType) -> None:
     assert listed(str(tmp_path / "a.parquet")) == ["/a", "/b"]
 
 
+@pytest.mark.parametrize(
+    "kind", [(pa.binary(), pa.string()), (pa.large_binary(), pa.large_string())]
+)
+def test_a_path_that_is_not_utf_8_is_a_files_name_too(
+    tmp_path: Path, kind: tuple[pa.DataType, pa.DataType]
+) -> None:
+    texts = pa.array([b"a.png", b"\xff.png", None], kind[0]).view(kind[1])
+    parquet.write_table(pa.table({"path": texts}), tmp_path / "a.parquet")
+    name = os.fsdecode(b"\xff.png")
+    assert listed(str(tmp_path / "a.parquet")) == [
+        f"{tmp_path}/a.png", f"{tmp_path}/{name}", f"{tmp_path}/a.parquet#row 3"
+    ]  # fmt: skip
+    shard = pa.table({"path": texts, "content": [b"1", b"2", b"3"]})
+    parquet.write_table(shard, tmp_path / "b.parquet")
+    (found,) = stream_table(str(tmp_path / "b.parquet"))
+    assert found.paths == ["a.png", name, "row 3"]
+    assert list(row_contents(found)) == [b"1", b"2", b"3"]
+
+
 NO_TEXTS = {
     "integers": pa.array([1, None, 3]),
     "floats": pa.array([1.5, float("nan"), None]),
