@@ -1,13 +1,15 @@
 """Whether a TIFF's strips in fax codes hold all of their rows (ITU-T T.4 and T.6).
 
 libtiff makes white of rows that are not there, and says so to nobody. So the strips are decoded
-twice more, each with rows behind its last one, the second time with others. Where no row is
-missing, these are not read, and the pixels are the same both times.
+once more, and twice: each with rows behind its last one, the second time with others. Where no
+row is missing, these are not read, and the pixels are the same both times.
 """
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -38,11 +40,10 @@ ENDS = {False: re.compile("0{11,}10{11,}1"), True: re.compile("0{11,}110{11,}1")
 CODE_ZEROS = 3
 # Narrower rows are coded by what they share with the one above, whatever they are.
 LEAST_WIDTH = 8
-# So many rows are added: one would do, but libtiff refuses some strips that lack even one.
-MOST_ROWS = 2**14
+MORE_ROWS = 8
 HEADER = b"II*\0\x08\0\0\0"
 # Above, it is not looked: a page has a hundredth of the bytes. Tiles may be larger than the page.
-MOST_BYTES, MOST_PIXELS = 2**22, 2**26
+MOST_BYTES, MOST_PIXELS, MOST_ROWS = 2**22, 2**26, 2**16
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -52,31 +53,40 @@ class Fax:
 
     pieces: list[bytes]
     width: int
-    down: int  # rows in each but the last one
-    height: int  # rows in all
+    down: int  # rows in each
+    height: int  # rows in all: the last one may have fewer
     compression: int
     options: dict[int, int]  # tag → value
     reversed: bool  # the lowest bit of a byte is the first
 
 
 def fax_is_short(fax: Fax) -> bool:
-    """Tell whether rows are missing at the end of a strip; of the last one, it may be begun."""
-    if fax.width < LEAST_WIDTH or fax.width * fax.height > MOST_PIXELS:
+    """Tell whether rows are missing at the end of a strip.
+
+    Not seen is that of the last row only a part is missing; nor anything in very narrow or very
+    large ones, and in codes of group 3 whose first row has no mark of its beginning.
+    """
+    room = len(fax.pieces) * fax.down
+    if fax.width < LEAST_WIDTH or fax.width * room > MOST_PIXELS or room > MOST_ROWS:
         return False
     if sum(map(len, fax.pieces)) > MOST_BYTES:
         return False
-    pieces = [piece.translate(REVERSED) if fax.reversed else piece for piece in fax.pieces]
-    ended = [_without_end(piece, fax) for piece in pieces]
+    strips = [_bits(piece.translate(REVERSED) if fax.reversed else piece) for piece in fax.pieces]
+    if fax.compression == GROUP_3 and not all(map(END.match, strips)):
+        return False  # not as the standard has it: libtiff guesses what it is by all that is there
+    ended = [_without_end(strip, fax) for strip in strips]
+    both = [_bytes(strip + tail) for tail in _tails(fax) for strip in ended]
     try:
-        one, other = (_pixels(fax, [_bytes(bits + tail) for bits in ended]) for tail in _tails(fax))
+        pixels = _pixels(fax, both)
     except OSError:
         return False
-    return one != other
+    line = (fax.width + 7) // 8
+    rows, other = fax.height * line, room * line
+    return pixels[:rows] != pixels[other : other + rows]
 
 
-def _without_end(piece: bytes, fax: Fax) -> str:
+def _without_end(bits: str, fax: Fax) -> str:
     """Give a strip's bits up to where its rows end."""
-    bits = _bits(piece)
     if fax.compression == RLE:  # each row begins with a byte
         return bits
     two = bool(fax.options.get(FAX[GROUP_3], 0) & TWO_DIMENSIONS)
@@ -87,27 +97,32 @@ def _without_end(piece: bytes, fax: Fax) -> str:
     return bits[: found.start() + min(spare, CODE_ZEROS)]
 
 
-def _tails(fax: Fax) -> list[str]:
-    """Give as many rows as a strip has, as bits in the same code, twice: no row is as its like.
-
-    They are black and half black by turns: so none is coded by what it shares with the one above.
-    """
-    tails = []
+def _tails(fax: Fax) -> Iterator[str]:
+    """Give more rows as bits in a strip's code, twice: no row is as the other time."""
     for first in (0, 1):
-        rows = np.ones((min(fax.down, MOST_ROWS), fax.width), bool)
-        rows[first::2, : fax.width // 2] = False
-        buffer = io.BytesIO()
-        Image.fromarray(rows).save(
-            buffer,
-            "TIFF",
-            compression=NAMES[fax.compression],
-            tiffinfo=fax.options,
-            strip_size=rows.size,
-        )
-        saved: Any = Image.open(buffer)
-        [start], [size] = saved.tag_v2[STRIPOFFSETS], saved.tag_v2[STRIPBYTECOUNTS]
-        tails.append(_bits(buffer.getvalue()[start : start + size]))
-    return tails
+        rows = _more_rows(first, fax.width, fax.compression, tuple(fax.options.items()))
+        # Strips that still lack one libtiff refuses, or reads anew as if they were otherwise coded.
+        yield rows if fax.compression == GROUP_4 else rows * (1 + fax.down // MORE_ROWS)
+
+
+@lru_cache(512)
+def _more_rows(
+    first: int, width: int, compression: int, options: tuple[tuple[int, int], ...]
+) -> str:
+    """Encode rows that are black and half black by turns: none shares anything with the last."""
+    rows = np.ones((MORE_ROWS, width), bool)
+    rows[first::2, : width // 2] = False
+    buffer = io.BytesIO()
+    Image.fromarray(rows).save(
+        buffer,
+        "TIFF",
+        compression=NAMES[compression],
+        tiffinfo=dict(options),
+        strip_size=rows.size,
+    )
+    saved: Any = Image.open(buffer)
+    [start], [size] = saved.tag_v2[STRIPOFFSETS], saved.tag_v2[STRIPBYTECOUNTS]
+    return _bits(buffer.getvalue()[start : start + size])
 
 
 def _bits(content: bytes) -> str:
@@ -120,7 +135,7 @@ def _bytes(bits: str) -> bytes:
 
 
 def _pixels(fax: Fax, pieces: list[bytes]) -> bytes:
-    """Decode strips, as a TIFF of their own.
+    """Decode strips of `down` rows, as a TIFF of their own.
 
     Raises:
         OSError: libtiff refuses them.
@@ -128,7 +143,7 @@ def _pixels(fax: Fax, pieces: list[bytes]) -> bytes:
     sizes = tuple(map(len, pieces))
     described: dict[int, int | tuple[int, ...]] = {
         IMAGEWIDTH: fax.width,
-        IMAGELENGTH: fax.height,
+        IMAGELENGTH: len(pieces) * fax.down,
         BITSPERSAMPLE: 1,
         COMPRESSION: fax.compression,
         PHOTOMETRIC_INTERPRETATION: 0,

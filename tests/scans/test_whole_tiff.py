@@ -110,6 +110,14 @@ def test_a_fax_of_group_3_is_whole_with_a_mark_of_its_end() -> None:
         assert np.array_equal(decode(other).pixels > 0, page(seed)), seed
 
 
+def test_a_fax_of_group_3_that_is_not_as_it_should_be_is_not_called_truncated() -> None:
+    """Without the mark that its first row begins with: libtiff reads most of it, or all."""
+    fax = saved(np.random.default_rng(0).random((40, 60)) < 0.1, "group3")
+    rows = bits(strips_of(fax)[0]).replace("000000000001", "|")
+    for other in (rows[1:].replace("|", "000000000001"), rows.replace("|", "")):
+        assert code(remade(fax, [as_bytes(other)])) == "whole"
+
+
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("lacks", [1, 30])
 @pytest.mark.parametrize("name", FAX)
