@@ -17,7 +17,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from digitrec.errors import ScanError
 from digitrec.inputs.signatures import ends_early, ends_in_header, other_kind, says_short
-from digitrec.inputs.whole import check_whole
+from digitrec.inputs.whole import FEWER_PIXELS, check_whole
+from digitrec.inputs.whole_tiff import tiff_is_short, tile_size
 
 # A photograph of 64 megapixels passes; what is larger is no scan of one digit.
 MAX_PIXELS = 2**26
@@ -25,7 +26,7 @@ MAX_BYTES = 2**26
 # While a file is decoded it takes no more memory than this, whatever is in it. That is the 64
 # megapixels in grey, less of what takes more: bytes a pixel, by Pillow's modes.
 MAX_HELD = 2**29
-HELD = {"1": 3, "L": 3, "P": 12, "I;16": 8, "I": 20, "F": 20, "RGB": 12}
+HELD = {"1": 3, "L": 3, "P": 12, "I;16": 8, "I": 22, "F": 22, "RGB": 12}
 HELD_OTHERWISE, HELD_BY_WEBP = 16, 24
 # A JPEG of more pixels is decoded at half its size.
 REDUCED_FROM = 2**24
@@ -55,6 +56,7 @@ TURNS = {
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_CHUNK = struct.Struct(">I4s")  # length and name; then the content and a sum of 4 bytes
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 4, 6: 4}  # as OpenCV gives them, by the kind of colour
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_BEGINNING = PNG_SIGNATURE + b"\0\0\0\x0dIHDR"
 
 
@@ -140,6 +142,8 @@ def _decode_with_pillow(content: bytes) -> Decoded:
                 _check_size(*image.size, 1)
                 _reduce(image)
                 _check_size(*image.size, _held(image))
+                if image.format == "TIFF":  # one of its tiles may be larger than it is
+                    _check_size(*tile_size(image), _held(image))
                 # Not n_frames: that walks through all of a file which may have millions.
                 more_frames = bool(getattr(image, "is_animated", False))
                 image.load()
@@ -160,13 +164,18 @@ def _decode_with_pillow(content: bytes) -> Decoded:
 def _upright(image: Image.Image) -> Image.Image:
     """Turn an image as EXIF says; one whose EXIF is damaged stays as it is.
 
-    Loading it turned a TIFF, and said so in its EXIF.
+    Loading it turned a TIFF, and said so in its EXIF. The image as it was is closed: it would
+    take as much memory again.
     """
     try:
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # Pillow raises nearly anything there
         return image
-    return image.transpose(turn) if turn is not None else image
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    image.close()
+    return turned
 
 
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
@@ -176,9 +185,8 @@ def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
         return (np.asarray(image) >> 8).astype(np.uint8)
     if image.mode in ("I", "F"):
         return _to_eight_bits(np.asarray(image, np.float32))
-    if image.has_transparency_data:
-        return np.asarray(image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def _to_eight_bits(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -210,6 +218,8 @@ def _held(image: Image.Image) -> int:
     """Give how many bytes a pixel takes while it is decoded, all copies together: measured."""
     if image.format == "WEBP":
         return HELD_BY_WEBP
+    if image.mode in ("P", "RGB") and image.has_transparency_data:
+        return HELD_OTHERWISE
     return HELD.get(image.mode, HELD_OTHERWISE)
 
 
@@ -225,4 +235,13 @@ def _damaged(content: bytes, why: Exception) -> ScanError:
     words = str(why) or type(why).__name__
     if isinstance(why, EOFError) or says_short(words) or ends_early(content):
         return ScanError("truncated", words)
+    if content.startswith(TIFF_SIGNATURES) and _is_short_tiff(content):
+        return ScanError("truncated", FEWER_PIXELS)
     return ScanError("unreadable", f"damaged: {words}")
+
+
+def _is_short_tiff(content: bytes) -> bool:
+    try:
+        return tiff_is_short(content)
+    except Exception:  # its header is what is damaged
+        return False

@@ -114,9 +114,11 @@ def _read_file(path: str) -> Stamped:
             os.close(handle)
     except FileNotFoundError as why:
         raise ScanError("vanished", "no such file", outage=True) from why
-    except (OSError, ValueError) as why:
-        words = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else str(why)
+    except OSError as why:
+        words = os.strerror(why.errno) if why.errno else str(why)
         raise ScanError("unreadable", words, outage=True) from why
+    except ValueError as why:  # no file can have such a name, whatever its surroundings
+        raise ScanError("unreadable", str(why)) from why
 
 
 def _read_all(handle: int, size: int) -> bytes:

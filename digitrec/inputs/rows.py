@@ -105,7 +105,16 @@ def parquet_columns(
     """
     columns = [column(file.schema_arrow.names, choices, table) for choices in wanted]
     for batch in file.iter_batches(BATCH, columns=columns):
-        yield [batch.column(name).to_pylist() for name in columns]
+        yield [values(batch.column(name)) for name in columns]
+
+
+def values(column: pa.Array) -> list[Any]:
+    """Give a column's values; texts that are not UTF-8 as `os.fsdecode` gives names of files."""
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        texts = column.cast(pa.large_binary()).to_pylist()
+        return [None if text is None else os.fsdecode(text) for text in texts]
 
 
 def column(names: Sequence[str], choices: Sequence[str], table: str) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 
 from digitrec.errors import ScanError
-from digitrec.inputs.rows import PATH_COLUMNS, is_text
+from digitrec.inputs.rows import PATH_COLUMNS, is_text, values
 from digitrec.inputs.stamps import UNKNOWN, stamp_of_open
 from digitrec.storage.files import is_uri
 from digitrec.storage.paths import Found
@@ -127,7 +127,7 @@ def _names(batch: pa.RecordBatch, columns: Columns, first: int) -> list[str]:
     """Give what rows are called, the first being so many rows after the file's first."""
     names = [None] * len(batch)
     if columns.path is not None:
-        names = _column(batch, columns.path).cast(pa.string()).to_pylist()
+        names = values(_column(batch, columns.path))
     return [
         f"row {number}" if name is None else name for number, name in enumerate(names, first + 1)
     ]

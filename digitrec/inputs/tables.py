@@ -22,6 +22,7 @@ from digitrec.inputs.rows import (
     resolved,
 )
 from digitrec.inputs.shards import shard_columns, stream_rows
+from digitrec.inputs.walk import BATCH
 from digitrec.storage.files import is_uri
 from digitrec.storage.paths import Found, readable, row_without_path
 from digitrec.storage.uris import LASTING, TRIES, Remote, opened, pause
@@ -37,7 +38,8 @@ def stream_table(
         remotes: filesystems that are open already.
         options: say which columns count.
 
-    A row without a path is given as one, which says so when it is read.
+    A row without a path is given as one, which says so when it is read: all rows are where the
+    column with the paths is not of text.
 
     Raises:
         InputError: it can't be read, or has no such column.
@@ -89,15 +91,19 @@ def _from_parquet(
     if columns is not None:
         yield from stream_rows(file, table, columns)
         return
-    path = find(schema.names, names)
-    if options.content_column or path is None or not is_text(schema.field(path).type):
+    there = [path for name in names if (path := find(schema.names, [name])) is not None]
+    if options.content_column or not there:
         wanted = (
             f"column {options.content_column} of image files' bytes"
             if options.content_column
-            else f"column {' or '.join(names)} of text"
+            else f"column {' or '.join(names)}"
         )
         kinds = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise InputError(
             f"{readable(table)} is neither a list nor a shard: no {wanted}, but {kinds or 'none'}"
         )
-    yield from _listed((paths for (paths,) in parquet_columns(file, table, [names])), table)
+    if texts := [path for path in there if is_text(schema.field(path).type)]:
+        yield from _listed((paths for (paths,) in parquet_columns(file, table, [texts])), table)
+    else:  # what there is is no path, of any row; nor need Python have a value for it
+        batches = file.iter_batches(BATCH, columns=[])
+        yield from _listed(([None] * len(batch) for batch in batches), table)

@@ -1,5 +1,6 @@
 """Engine: normalised scans → probabilities, with ONNX Runtime on one core."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -42,7 +43,8 @@ class NetworkEngine:
     One thread: a worker has one core, and scales by more workers.
 
     Raises:
-        BundleError: the bundle's ONNX file is none that this program can run.
+        BundleError: the bundle's ONNX file is none that this program can run, or its input or
+            output is of another name, type or shape.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -55,8 +57,12 @@ class NetworkEngine:
             self._session = onnxruntime.InferenceSession(
                 bundle.onnx, options, providers=["CPUExecutionProvider"]
             )
+            _check_signature(self._session)
         except Exception as why:  # ONNX Runtime's errors share no base class but this
-            raise BundleError(f"the network of bundle {bundle.card.id} can't run: {why}") from why
+            words = " ".join(str(why).split())
+            raise BundleError(
+                f"the network of bundle {bundle.card.id} can't be used: {words}"
+            ) from why
 
     def logits(self, scans: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Give the logits float32 [N, 10] of normalised scans uint8 [N, 28, 28]."""
@@ -96,6 +102,36 @@ class CascadeEngine:
         asked = to_ask(small, self.card.hand_over, self.card.temperature, self.card.policy)
         merged = handed_over(small, asked, self._large.answers(scans[asked]))
         return merged._replace(probabilities=tempered(merged.probabilities, self.card.temperature))
+
+
+def _check_signature(session: onnxruntime.InferenceSession) -> None:
+    """Check that a network takes scans and gives logits as `NetworkEngine.logits` has them.
+
+    Raises:
+        ValueError: it does not.
+        Exception: what ONNX Runtime raises where it can't run.
+    """
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if not (len(inputs) == 1 and _is(inputs[0], "scans", "tensor(uint8)", [28, 28])):
+        raise ValueError(f"it takes {_shown(inputs)}, not scans tensor(uint8) [N, 28, 28]")
+    if not any(_is(one, "logits", "tensor(float)", [10]) for one in outputs):
+        raise ValueError(f"it gives {_shown(outputs)}, not logits tensor(float) [N, 10]")
+    # What it declares is not what it does: of an output's shape ONNX Runtime only warns.
+    for count in (1, 2):
+        [logits] = session.run(["logits"], {"scans": np.zeros((count, 28, 28), np.uint8)})
+        if logits.shape != (count, 10):
+            raise ValueError(f"it gives logits {list(logits.shape)} for {count} scans")
+
+
+def _is(one: onnxruntime.NodeArg, name: str, kind: str, shape: list[int]) -> bool:
+    """Tell whether an input or output is declared so, of any number of scans."""
+    count, *declared = one.shape or [0]
+    return (one.name, one.type, declared) == (name, kind, shape) and not isinstance(count, int)
+
+
+def _shown(declared: Sequence[onnxruntime.NodeArg]) -> str:
+    shown = (f"{one.name} {one.type} [{', '.join(map(str, one.shape))}]" for one in declared)
+    return " and ".join(shown) or "nothing"
 
 
 class Answers(NamedTuple):

@@ -220,11 +220,63 @@ def test_text_of_any_kind_is_a_path(tmp_path: Path, kind: pa.DataType) -> None:
     assert listed(str(tmp_path / "a.parquet")) == ["/a", "/b"]
 
 
-@pytest.mark.parametrize("column", [[1, 2], [b"a.png"]])
-def test_a_path_that_is_no_text_is_said(tmp_path: Path, column: list[object]) -> None:
-    parquet.write_table(pa.table({"path": column}), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=r"a\.parquet"):
-        list(stream_table(str(tmp_path / "a.parquet")))
+@pytest.mark.parametrize(
+    "kind", [(pa.binary(), pa.string()), (pa.large_binary(), pa.large_string())]
+)
+def test_a_path_that_is_not_utf_8_is_a_files_name_too(
+    tmp_path: Path, kind: tuple[pa.DataType, pa.DataType]
+) -> None:
+    texts = pa.array([b"a.png", b"\xff.png", None], kind[0]).view(kind[1])
+    parquet.write_table(pa.table({"path": texts}), tmp_path / "a.parquet")
+    name = os.fsdecode(b"\xff.png")
+    assert listed(str(tmp_path / "a.parquet")) == [
+        f"{tmp_path}/a.png", f"{tmp_path}/{name}", f"{tmp_path}/a.parquet#row 3"
+    ]  # fmt: skip
+    shard = pa.table({"path": texts, "content": [b"1", b"2", b"3"]})
+    parquet.write_table(shard, tmp_path / "b.parquet")
+    (found,) = stream_table(str(tmp_path / "b.parquet"))
+    assert found.paths == ["a.png", name, "row 3"]
+    assert list(row_contents(found)) == [b"1", b"2", b"3"]
+
+
+NO_TEXTS = {
+    "integers": pa.array([1, None, 3]),
+    "floats": pa.array([1.5, float("nan"), None]),
+    "truths": pa.array([True, False, None]),
+    "bytes": pa.array([b"a.png", b"", None]),
+    "dates": pa.array([0, 1, None], pa.date32()),
+    "times that Python has not": pa.array([2**62, -(2**62), None], pa.timestamp("ms")),
+    "lists": pa.array([["a.png"], [], None]),
+    "structs": pa.array([{"path": "a.png"}, {"path": None}, None]),
+    "structs in structs": pa.array([{"image": {"path": "a.png"}}, None, None]),
+    "keys of numbers": pa.array([7, 8, None]).dictionary_encode(),
+}
+
+
+@pytest.mark.parametrize("kind", NO_TEXTS)
+def test_paths_that_are_no_text_are_rows_with_their_reason(tmp_path: Path, kind: str) -> None:
+    table = pa.table({"path": NO_TEXTS[kind], "label": [1, 2, 3]})
+    parquet.write_table(table, tmp_path / "a.parquet", row_group_size=2)
+    found = listed(str(tmp_path / "a.parquet"))
+    assert found == [f"{tmp_path}/a.parquet#row {k}" for k in (1, 2, 3)]
+    assert list(map(str, contents(found, ()))) == [
+        f"unreadable: the list has no path in row {k}" for k in (1, 2, 3)
+    ]
+
+
+def test_a_column_of_text_is_taken_for_the_paths_before_one_of_numbers(tmp_path: Path) -> None:
+    columns = {"image": [41, 42], "file_name": ["/a", "/b"]}
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert listed(str(tmp_path / "a.parquet")) == ["/a", "/b"]
+
+
+@pytest.mark.parametrize("options", [InputOptions(), InputOptions(content_column="scan")])
+def test_a_table_without_the_column_is_said(tmp_path: Path, options: InputOptions) -> None:
+    parquet.write_table(pa.table({"scan": [1, 2]}), tmp_path / "a.parquet")
+    with pytest.raises(
+        InputError, match=r"a\.parquet is neither a list nor a shard: .*scan \(int64"
+    ):
+        list(stream_table(str(tmp_path / "a.parquet"), options=options))
 
 
 def test_a_shard_gives_its_members_by_row_group(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from digitrec.cli import main
 from digitrec.errors import BundleError
 from digitrec.model.bundle import load_bundle, save_bundle, save_cascade
 from digitrec.model.card import (
@@ -25,6 +26,7 @@ from digitrec.model.card import (
     calibration_id,
     network_id,
 )
+from digitrec.model.engine import open_engine
 from digitrec.model.network import DigitNet
 from digitrec.model.onnx_file import check_self_contained
 from digitrec.model.policy import Policy
@@ -286,3 +288,87 @@ def test_the_same_weights_have_the_same_id(tmp_path: Path) -> None:
         save_bundle(tmp_path / "between", DigitNet(), recipe={}, data={})
     assert cards[0].id == cards[1].id
     assert replace(cards[0], files={ONNX: ""}) == replace(cards[1], files={ONNX: ""})
+
+
+def as_bundle(folder: Path, network: onnx.ModelProto) -> Path:
+    """Put another network into a bundle, with all ids and hashes that belong to it."""
+    content = network.SerializeToString()
+    put(folder, content)
+    edit(folder, lambda card: card.update(id=network_id(content)))
+    rebind(folder)
+    return folder
+
+
+def sums(
+    takes: str = "scans",
+    of: int = TensorProto.UINT8,
+    shape: Sequence[str | int] = ("n", 28, 28),
+    gives: str = "logits",
+    to: int = TensorProto.FLOAT,
+    result: Sequence[str | int] = ("n", 10),
+    pieces: Sequence[int] = (-1, 10),
+) -> onnx.ModelProto:
+    """A network whose logits are the sums of the first ten rows, of black scans at least."""
+    nodes = [
+        helper.make_node("Cast", [takes], ["numbers"], to=to),
+        helper.make_node("Slice", ["numbers", "zero", "ten", "second"], ["rows"]),
+        helper.make_node("ReduceSum", ["rows", "last"], ["sums"], keepdims=0),
+        # Of a shape that is known when it runs.
+        helper.make_node("ReduceMin", ["numbers"], ["least"], keepdims=0),
+        helper.make_node("Cast", ["least"], ["none"], to=TensorProto.INT64),
+        helper.make_node("Add", ["pieces", "none"], ["shape"]),
+        helper.make_node("Reshape", ["sums", "shape"], [gives]),
+    ]
+    numbers = {"zero": [0], "ten": [10], "second": [1], "last": [-1], "pieces": list(pieces)}
+    graph = helper.make_graph(
+        nodes,
+        "sums",
+        [helper.make_tensor_value_info(takes, of, shape)],
+        [helper.make_tensor_value_info(gives, to, result)],
+        [numpy_helper.from_array(np.array(some, np.int64), k) for k, some in numbers.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def two_inputs() -> onnx.ModelProto:
+    network = sums()
+    network.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
+    return network
+
+
+STRANGE = {
+    "another input": (sums(takes="images"), r"takes images tensor\(uint8\) \[n, 28, 28\], not sc"),
+    "another type of input": (sums(of=TensorProto.FLOAT), r"takes scans tensor\(float\)"),
+    "another shape of input": (sums(shape=("n", 1, 28, 28)), r"takes .*\[n, 1, 28, 28\], not"),
+    "another side": (sums(shape=("n", 32, 32)), r"takes .*\[n, 32, 32\], not"),
+    "a fixed batch": (sums(shape=(1, 28, 28)), r"takes .*\[1, 28, 28\], not"),
+    "one scan at a time": (sums(shape=(28, 28)), r"takes .*\[28, 28\], not"),
+    "a second input": (two_inputs(), r"takes scans .* and more tensor\(float\) \[1\], not"),
+    "another output": (
+        sums(gives="scores"),
+        r"gives scores .*, not logits tensor\(float\) \[N, 10\]",
+    ),
+    "another type of output": (sums(to=TensorProto.DOUBLE), r"gives logits tensor\(double\)"),
+    "another number of classes": (sums(result=("n", 11)), r"gives logits .*\[n, 11\], not"),
+    "another shape than it says": (sums(pieces=(-1, 5)), r"gives logits \[2, 5\] for 1 scans"),
+    "a batch of one, against its word": (sums(pieces=(1, 10)), r"can't be used: .*Reshape"),
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_a_network_that_takes_or_gives_something_else_is_refused(
+    what: str, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, words = STRANGE[what]
+    loaded = load_bundle(as_bundle(copy / "small", network))
+    with pytest.raises(BundleError, match=words) as why:
+        open_engine(loaded)
+    assert "\n" not in str(why.value)
+    command = ["predict", str(SHIPPED["small"] / CARD), "--model", str(copy / "small")]
+    assert main(command) == 2
+    assert str(why.value) in capsys.readouterr().err
+
+
+def test_any_network_that_takes_scans_and_gives_logits_runs(copy: Path) -> None:
+    engine = open_engine(load_bundle(as_bundle(copy / "small", sums())))
+    assert engine.answers(np.zeros((300, 28, 28), np.uint8)).probabilities.shape == (300, 10)
