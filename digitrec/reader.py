@@ -270,7 +270,7 @@ def _content(scan: Scan) -> Content:
 
 
 def _checked(pixels: NDArray[Any]) -> Content:
-    """Give the pixels of an array, or say why it is no scan."""
+    """Return the pixels of an array, or say why it is no scan."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.dtype == np.bool_:

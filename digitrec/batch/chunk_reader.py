@@ -104,7 +104,7 @@ class Reader:
     def _contents(
         self, chunk: Chunk, units: int, stamps: list[int], alarm: "_StallAlarm"
     ) -> Iterator[bytes | ScanError]:
-        """Give the contents of a chunk's scans.
+        """Yield the contents of a chunk's scans.
 
         Raises:
             RunError: see `read`.
@@ -161,7 +161,7 @@ _engines: dict[str, Engine] = {}
 
 
 def _engine(bundle: Bundle) -> Engine:
-    """Give the bundle's engine, made once a worker process and kept for its next chunks."""
+    """Return the bundle's engine, made once a worker process and kept for its next chunks."""
     key = bundle.card.calibration_id
     if key not in _engines:
         _engines[key] = open_engine(bundle)

@@ -49,7 +49,7 @@ class Chunk:
         return [readable(name) for piece in self.pieces for name in piece.shown]
 
     def only(self, wanted: Sequence[bool]) -> "Chunk":
-        """Give the same chunk with the wanted units alone."""
+        """Return the same chunk with the wanted units alone."""
         pieces, start = list[Found](), 0
         for piece in self.pieces:
             pieces += piece.only(wanted[start : start + len(piece)])
@@ -76,7 +76,7 @@ Size = Callable[[int], int]
 
 
 def ramp(number: int) -> int:
-    """Give the size of chunk `number` for work that should begin soon."""
+    """Return the size of chunk `number` for work that should begin soon."""
     doublings = min(number // PER_SIZE, 16)
     return int(min(LARGEST_SIZE, FIRST_SIZE << doublings))
 
@@ -187,7 +187,7 @@ def parse_chunk(number: int, content: bytes) -> Chunk:
 
 
 def digest_of(content: bytes) -> int:
-    """Give the digest of a chunk's file; those of several are added, in any order."""
+    """Return the digest of a chunk's file; those of several are added, in any order."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
@@ -202,7 +202,7 @@ def chunk_name(number: int) -> str:
 
 
 def chunk_numbers(folder: Folder) -> list[int]:
-    """Give the numbers of the chunks that are kept, sorted."""
+    """Return the numbers of the chunks that are kept, sorted."""
     names = folder.names(CHUNKS)
     return sorted(int(name[:-8]) for name in names if CHUNK.fullmatch(name))
 

@@ -96,7 +96,7 @@ class Classifier:
         return (ACCEPT, REVIEW, BLANK, ERROR)
 
     def size(self, number: int) -> int:
-        """Say how many scans chunk `number` gets: few at first, so that a part is there soon."""
+        """Return how many scans chunk `number` gets: few at first, so that a part is there soon."""
         return ramp(number)
 
     def warm_up(self) -> None:
@@ -125,7 +125,7 @@ class Classifier:
         return counted
 
     def _kept(self, chunk: Chunk) -> again.Kept | None:
-        """Give what is there of a chunk's part; None where it is to be made whole."""
+        """Return what is there of a chunk's part; None where it is to be made whole."""
         if not (self.update or self.retry_errors):
             return None
         return again.kept(self.folder, part_name(chunk.number), chunk, self.identity)
@@ -159,7 +159,7 @@ class Classifier:
         write_part(self.folder, number, rows, counted, self.identity, stamps)
 
     def done(self) -> frozenset[int]:
-        """Give the numbers of the parts that are there."""
+        """Return the numbers of the parts that are there."""
         return numbers_of(self.folder, "part")
 
     def check(self, chunk: Chunk) -> Tally:

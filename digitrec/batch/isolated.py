@@ -146,7 +146,7 @@ class _Child:
                 raise RunError(f"the process that reads the scans fails: {answer}")
 
     def _ask(self, batch: list[Content]) -> Readings | str:
-        """Give a batch's readings, or how the child ended."""
+        """Return a batch's readings, or how the child ended."""
         try:
             # A child that hangs before it listens would take no more than a socket's buffer.
             if not self._is_ready:

@@ -37,7 +37,7 @@ class Listing:
 
 
 def list_chunks(folder: Folder, listing: Listing, plan: Plan = UNSHARED) -> Iterator[int]:
-    """Give the numbers of the chunks to work on, listing the inputs where need be.
+    """Yield the numbers of the chunks to work on, listing the inputs where need be.
 
     What was listed before is kept, also from a listing that broke off: the same call with the
     same `done` gives the same numbers again, however often it is killed. Where it is looked for

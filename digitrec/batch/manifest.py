@@ -74,14 +74,14 @@ def write_run(folder: Folder, run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def now() -> str:
-    """Give the time, to the second, as ISO 8601 in UTC."""
+    """Return the time, to the second, as ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def earlier_run(
     folder: Folder, header: Mapping[str, Any], *, overwrite: bool
 ) -> dict[str, Any] | None:
-    """Give the run that is in the folder, if this one, of which `header` tells, may go on with it.
+    """Return the run that is in the folder, if the one `header` tells of may go on with it.
 
     To overwrite is to begin anew on what another run left, or a complete one; the unfinished run
     of the same call is gone on with, so that a job which is tried again comes to an end.

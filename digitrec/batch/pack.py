@@ -97,7 +97,7 @@ class Packer:
         return (PACKED, ERROR)
 
     def size(self, number: int) -> int:
-        """Say how many scans shard `number` gets."""
+        """Return how many scans shard `number` gets."""
         return self.scans_per_shard
 
     def warm_up(self) -> None:
@@ -127,7 +127,7 @@ class Packer:
         return tally
 
     def _changed(self, chunk: Chunk) -> int | None:
-        """Say how many scans of a shard that is there changed since; None: there is none to keep.
+        """Return how many scans of a kept shard changed since; None: there is none to keep.
 
         A shard is packed whole or not at all.
         """
@@ -166,7 +166,7 @@ class Packer:
             done, start = done + len(batch), time.perf_counter()
 
     def done(self) -> frozenset[int]:
-        """Give the numbers of the shards that are there."""
+        """Return the numbers of the shards that are there."""
         return numbers_of(self.folder, "shard")
 
     def check(self, chunk: Chunk) -> Tally:

@@ -91,7 +91,7 @@ def write_part(
 
 
 def footer(tally: Tally, identity: Identity, stamps: Sequence[int]) -> dict[bytes, bytes]:
-    """Give what a file of a run tells of itself: its tally, whose it is, and its scans' stamps."""
+    """Return what a file of a run tells of itself: tally, whose it is, and its scans' stamps."""
     packed = zlib.compress(np.array(stamps, "<i8").tobytes(), 1)
     return {
         TALLY: tally.to_json().encode(),
@@ -140,7 +140,7 @@ UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError, TypeError, zlib.
 
 
 def numbers_of(folder: Folder, kind: str) -> frozenset[int]:
-    """Give the numbers of the files of a kind (`part`, `shard`) that are there."""
+    """Return the numbers of the files of a kind (`part`, `shard`) that are there."""
     names = (re.fullmatch(kind + r"-(\d{6,})\.parquet", name) for name in folder.names())
     return frozenset(int(match[1]) for match in names if match)
 

@@ -47,15 +47,15 @@ class ChunkSource(Datasource):
         self._shares = plan.count
 
     def get_name(self) -> str:
-        """Give the name that Ray shows."""
+        """Return the name that Ray shows."""
         return "Chunks"
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Give the size of all numbers: not known."""
+        """Return the size of all numbers: not known."""
         return None
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
-        """Give the tasks that list."""
+        """Return the tasks that list."""
         unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
         shares = range(self._shares)
         return [ReadTask(functools.partial(self._list, share), unknown) for share in shares]
@@ -141,7 +141,7 @@ def _failures() -> Iterator[None]:
 
 
 def _context() -> ray.data.DataContext:
-    """Give the settings of Ray Data that fit tasks which are a number each."""
+    """Return the settings of Ray Data that fit tasks which are a number each."""
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     # A number is a block of its own, so that a chunk is a task of its own.

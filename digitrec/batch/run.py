@@ -255,7 +255,7 @@ def _are_few(inputs: tuple[str, ...], options: InputOptions, *, some_needed: boo
 
 
 def _little_is_left(work: Work, done: frozenset[int]) -> bool:
-    """Tell whether a listing is finished and most of its chunks are done."""
+    """Return whether a listing is finished and most of its chunks are done."""
     if read_end(work.folder) is None:
         return False
     left = [number for number in chunk_numbers(work.folder) if number not in done]
@@ -281,7 +281,7 @@ def _parts(hands: Hands, listing: Listing, quiet: bool) -> Iterator[Tally]:
 
 
 def _to_do(work: Work, listing: Listing) -> int | None:
-    """Say about how many units there were to do, once the listing has ended."""
+    """Return about how many units there were to do, once the listing has ended."""
     if listing.again:
         return None
     with suppress(OSError):
@@ -291,7 +291,7 @@ def _to_do(work: Work, listing: Listing) -> int | None:
 
 
 def _finished_listing(folder: Folder) -> End:
-    """Give what the listing came to.
+    """Return what the listing came to.
 
     Raises:
         RunError: a folder could not be listed, so that inputs may be missing.

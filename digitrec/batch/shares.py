@@ -36,11 +36,11 @@ class Plan:
         return len(self.folders) + 1
 
     def numbers(self, folder: Folder, share: int) -> list[int]:
-        """Give the numbers of a share's chunks that are kept, sorted."""
+        """Return the numbers of a share's chunks that are kept, sorted."""
         return [number for number in chunk_numbers(folder) if number % self.count == share]
 
     def following(self, folder: Folder, share: int) -> int:
-        """Give the number of a share's next chunk."""
+        """Return the number of a share's next chunk."""
         kept = self.numbers(folder, share)
         return kept[-1] + self.count if kept else share
 
@@ -87,7 +87,7 @@ def _dealt(names: list[str], most: int) -> Plan:
 
 
 def share_of(folder: Folder, plan: Plan, number: int) -> Share:
-    """Give what a share is to list; of the last, once all others have ended."""
+    """Return what a share is to list; of the last, once all others have ended."""
     if number < plan.count - 1:
         return Share(plan.folders[number], is_rest=False, links=[])
     others = [_waited(folder, other) for other in range(number)]
@@ -96,7 +96,7 @@ def share_of(folder: Folder, plan: Plan, number: int) -> Share:
 
 
 def has_ended(folder: Folder, plan: Plan, number: int) -> bool:
-    """Tell whether a share has ended, of a listing that has not."""
+    """Return whether a share has ended, of a listing that has not."""
     return number < plan.count - 1 and _read_share(folder, number) is not None
 
 
@@ -131,7 +131,7 @@ def _read_share(folder: Folder, number: int) -> dict[str, Any] | None:
 
 
 def _waited(folder: Folder, number: int) -> dict[str, Any]:
-    """Give what another share came to, once it has."""
+    """Return what another share came to, once it has."""
     while (content := _read_share(folder, number)) is None:
         time.sleep(LOOK_SECONDS)
     return content

@@ -19,7 +19,7 @@ Span = tuple[str, float, float, int]
 
 
 def span(began: float, rows: int) -> Span:
-    """Give the span of a part that this process began at `began` and has just ended."""
+    """Return the span of a part that this process began at `began` and has just ended."""
     return (f"{socket.gethostname()}/{os.getpid()}", began, time.time(), rows)
 
 
@@ -91,12 +91,12 @@ def _codes(rows: pa.Table, decisions: pa.ChunkedArray, decision: str) -> Counter
 
 
 def code(reason: str) -> str:
-    """Give the stable code that a reason begins with."""
+    """Return the stable code that a reason begins with."""
     return reason.split(":")[0]
 
 
 def counts(total: Tally, end: End, decisions: tuple[str, ...]) -> dict[str, Any]:
-    """Give the counts of `_run.json`: those of all parts, held against the listing.
+    """Return the counts of `_run.json`: those of all parts, held against the listing.
 
     Raises:
         RunError: they do not add up.
@@ -121,7 +121,7 @@ def limit(seconds: dict[str, float]) -> str:
 
 
 def speed(total: Tally, began: float, ended: float) -> dict[str, Any]:
-    """Give how fast the parts of this call were made.
+    """Return how fast the parts of this call were made.
 
     Args:
         total: the tally of those parts.

@@ -25,7 +25,7 @@ class Work(Protocol):
         """What can become of a scan."""
 
     def size(self, number: int) -> int:
-        """Say how many inputs chunk `number` gets."""
+        """Return how many inputs chunk `number` gets."""
 
     def warm_up(self) -> None:
         """Load in a worker what chunks will need, while there is none yet."""
@@ -37,7 +37,7 @@ class Work(Protocol):
         """
 
     def done(self) -> frozenset[int]:
-        """Give the numbers of the parts that are there."""
+        """Return the numbers of the parts that are there."""
 
     def check(self, chunk: Chunk) -> Tally:
         """Hold a part against its chunk; give its tally, or raise PartError."""

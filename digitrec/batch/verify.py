@@ -35,7 +35,7 @@ class Verified:
     inputs: dict[str, int] | None = None  # units new, changed, gone since; None: not looked at
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as `--json` prints it."""
+        """Return it as `--json` prints it."""
         return asdict(self)
 
 

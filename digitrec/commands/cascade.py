@@ -60,7 +60,7 @@ def _cascade(options: argparse.Namespace) -> None:
 
 
 def _taken(like: str) -> "tuple[float, Calibration]":
-    """Give hand-over and calibration of another cascade."""
+    """Return hand-over and calibration of another cascade."""
     from digitrec.model.bundle import load_bundle
     from digitrec.model.card import Calibration
 

@@ -180,7 +180,7 @@ def _keep(models: list[str], entries: "list[Entry]", refused: dict[str, Any]) ->
 def _scorecard(
     engines: "dict[str, Engine]", entries: "list[Entry]", refused: dict[str, Any]
 ) -> dict[str, Any]:
-    """Give one bundle's id and scorecard, or a list of these in `models` for several bundles."""
+    """Return one bundle's id and scorecard, or a list of these in `models` for several bundles."""
     cards = [
         {
             "model": model,

@@ -139,12 +139,12 @@ def add_run(command: Any) -> None:
 
 
 def shown_out(options: argparse.Namespace) -> str:
-    """Give `--out` as it may be shown: of a URI without secrets."""
+    """Return `--out` as it may be shown: of a URI without secrets."""
     return shown_name(options.out)
 
 
 def shown_name(location: str) -> str:
-    """Give a path as it is, and a URI without secrets."""
+    """Return a path as it is, and a URI without secrets."""
     if not is_uri(location):
         return location
     from digitrec.storage.uris import shown
@@ -153,7 +153,7 @@ def shown_name(location: str) -> str:
 
 
 def shown_calibration(card: "Card") -> str:
-    """Give the line that tells a bundle's temperature and the least digit score it accepts."""
+    """Return the line that tells a bundle's temperature and the least digit score it accepts."""
     least = "none" if (score := card.policy.min_digit_score) is None else f"{score:.4f}"
     return f"calibration  temperature {card.temperature:.3f}, least digit score {least}\n"
 

@@ -78,7 +78,7 @@ def _written(ink: Grey, side: int) -> Grey:
 
 
 def _any_size(ink: Grey, rng: Generator) -> tuple[Grey, float]:
-    """Give ink at one of the usual sizes, and how many times MNIST's that is."""
+    """Return ink at one of the usual sizes, and how many times MNIST's that is."""
     side = int(rng.choice(SIDES))
     return _written(ink, side), side / SIDE
 
@@ -108,7 +108,7 @@ def _grain(shape: tuple[int, ...], sigma: float, rng: Generator) -> NDArray[np.f
 
 
 def _clouds(shape: tuple[int, ...], cells: int, rng: Generator) -> NDArray[np.float32]:
-    """Give a smooth random field of about -2 to 2: float32 [H, W]."""
+    """Return a smooth random field of about -2 to 2: float32 [H, W]."""
     coarse = rng.standard_normal((cells, cells), np.float32)
     return np.asarray(
         cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.float32

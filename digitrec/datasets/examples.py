@@ -23,14 +23,14 @@ class Example(NamedTuple):
 
 
 def nearest(scan: NDArray[np.uint8], count: int = 5) -> list[Example]:
-    """Give the examples most like a normalised scan uint8 [28, 28], the most alike first."""
+    """Return the examples most like a normalised scan uint8 [28, 28], the most alike first."""
     images, points = _examples()
     distances = np.square(points - softened(scan[None])).sum(axis=1)
     return [Example(images[k], int(k) // PER_DIGIT) for k in np.argsort(distances)[:count]]
 
 
 def softened(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Give images uint8 [N, 28, 28] out of focus, as points float32 [N, 784]."""
+    """Return images uint8 [N, 28, 28] out of focus, as points float32 [N, 784]."""
     soft = [cv2.GaussianBlur(image.astype(np.float32), (0, 0), SOFTNESS) for image in images]
     return np.array(soft, np.float32).reshape(len(images), -1)
 

@@ -127,7 +127,7 @@ def _remote(uri: str) -> LabelledSet:
 
 
 def mnist_set(split: mnist.Split, data: Path | None = None) -> LabelledSet:
-    """Give a split of MNIST as PNGs in memory, so that it is read as any scan is."""
+    """Return a split of MNIST as PNGs in memory, so that it is read as any scan is."""
     images, labels = mnist.load(split, data)
     return LabelledSet(f"mnist:{split}", [png(image) for image in images], labels)
 
@@ -232,7 +232,7 @@ def _groups(table: str, remotes: Sequence[Remote]) -> NDArray[np.object_] | None
 
 
 def _writer(cell: Any) -> str | None:
-    """Give a writer's name; None where a cell has none: empty, null, or a NaN among numbers."""
+    """Return a writer's name; None where a cell has none: empty, null, or a NaN among numbers."""
     return None if cell is None or cell != cell else str(cell).strip() or None
 
 

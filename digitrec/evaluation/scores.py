@@ -65,7 +65,7 @@ class Measured:
     def interval(
         self, hits: NDArray[np.bool_], among: NDArray[np.bool_] | NDArray[np.int64]
     ) -> tuple[float, float] | None:
-        """Give the exact 95 % interval of a share, by writer where they are known.
+        """Return the exact 95 % interval of a share, by writer where they are known.
 
         Args:
             hits: bool [N], what is counted.
@@ -89,12 +89,12 @@ class Measured:
         return counts
 
     def mistakes(self) -> NDArray[np.int64]:
-        """Give the indices of the wrong digits, the most confident first."""
+        """Return the indices of the wrong digits, the most confident first."""
         wrong = np.flatnonzero((self.answers != self.labels) & (self.answers != NO_DIGIT))
         return wrong[np.argsort(-self.confidences[wrong], kind="stable")]
 
     def error_curve(self) -> NDArray[np.float64]:
-        """Give the error rate among the k most confident scans, for k from 1 to N: float64 [N].
+        """Return the error rate among the k most confident scans, for k from 1 to N: float64 [N].
 
         A scan without a digit comes last and counts as wrong: the last value is 1 - accuracy.
         """
@@ -102,18 +102,18 @@ class Measured:
         return np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
 
     def error_at(self, coverage: float) -> float:
-        """Give the error rate among the most confident share `coverage` of all scans."""
+        """Return the error rate among the most confident share `coverage` of all scans."""
         curve = self.error_curve()
         return float(curve[max(1, round(coverage * len(curve))) - 1])
 
     def nll(self) -> float | None:
-        """Give the negative log-likelihood of the labels in nats a scan, of those with a digit."""
+        """Return the negative log-likelihood of the labels, in nats a scan with a digit."""
         has_digit = self.answers != NO_DIGIT
         right = self.probabilities[has_digit, self.labels[has_digit]]
         return float(-np.log(np.maximum(right, 1e-12)).mean()) if right.size else None
 
     def ece(self) -> float | None:
-        """Give the expected calibration error of the scans with a digit.
+        """Return the expected calibration error of the scans with a digit.
 
         It is the mean distance between confidence and accuracy over bins of equal width, each
         weighted by its scans (Guo et al., "On calibration of modern neural networks", 2017).
@@ -125,7 +125,7 @@ class Measured:
         return _ece(confidences, (self.answers == self.labels)[has_digit])
 
     def ece_interval(self) -> tuple[float, float] | None:
-        """Give the middle 95 % of the calibration error over resamples of the scans.
+        """Return the middle 95 % of the calibration error over resamples of the scans.
 
         The error's estimate is never below 0 and so grows as the scans get fewer: of a few
         hundred, even a perfect calibration shows some percent.
@@ -144,7 +144,7 @@ class Measured:
         return float(low), float(high)
 
     def reliability(self, bins: int = 10) -> NDArray[np.float64]:
-        """Give confidence and accuracy of the scans with a digit, in bins of equally many.
+        """Return confidence and accuracy of the scans with a digit, in bins of equally many.
 
         Returns:
             float64 [4, bins]: mean confidence, accuracy, and the accuracy's exact 95 % interval,
@@ -160,7 +160,7 @@ class Measured:
         return np.array(rows, np.float64).reshape(-1, 4).T
 
     def scores(self) -> dict[str, Any]:
-        """Give the set's entry in a scorecard."""
+        """Return the set's entry in a scorecard."""
         nll, ece, interval = self.nll(), self.ece(), self.ece_interval()
         return {
             "images": len(self.labels),
@@ -176,7 +176,7 @@ class Measured:
         }
 
     def _decided(self) -> dict[str, Any]:
-        """Give what was decided, and how much of what is accepted is wrong, for a scorecard."""
+        """Return what was decided, and how much of what is accepted is wrong, for a scorecard."""
         coverage, error = self.coverage, self.accepted_error
         asked = self.accepted | (self.decisions == REVIEW)
         return {

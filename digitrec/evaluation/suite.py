@@ -103,7 +103,7 @@ def entry(model: str, normalized: Measured, plain: Measured) -> Entry:
 
 
 def card_key(name: str) -> str:
-    """Give the name that a labelled set has in a card's scorecard.
+    """Return the name that a labelled set has in a card's scorecard.
 
     A card goes where its bundle goes: of a folder or table it has the last part of the name, not
     the places of this machine, and a hash that tells it from others of that name.

@@ -95,7 +95,7 @@ def decode(content: bytes) -> Decoded:
 
 
 def _png_bytes(content: bytes) -> int:
-    """Give how many bytes OpenCV takes for a pixel of a PNG with a whole header."""
+    """Return how many bytes OpenCV takes for a pixel of a PNG with a whole header."""
     bits, colour = content[24], content[25]
     return PNG_CHANNELS.get(colour, 4) * (2 if bits == 16 else 1)
 
@@ -108,7 +108,7 @@ def _decode_with_opencv(content: bytes) -> NDArray[Any] | None:
 
 
 def _is_plain_png(content: bytes) -> bool:
-    """Tell whether this is a whole PNG with one frame (an animated one has a chunk acTL), upright.
+    """Return whether this is a whole PNG, upright, with one frame (acTL: an animated one).
 
     OpenCV makes room for a chunk as large as its header says, up to 4 GB, before it reads it: so
     the chunks must fill the file exactly.
@@ -215,7 +215,7 @@ def _reduce(image: Image.Image) -> None:
 
 
 def _held(image: Image.Image) -> int:
-    """Give how many bytes a pixel takes while it is decoded, all copies together: measured."""
+    """Return how many bytes a pixel takes while it is decoded, all copies together: measured."""
     if image.format == "WEBP":
         return HELD_BY_WEBP
     if image.mode in ("P", "RGB") and image.has_transparency_data:

@@ -76,7 +76,7 @@ class Seen:
 
 
 def _hashes(keys: Sequence[str]) -> Run:
-    """Give two independent 64-bit hashes of each key: int64 [2, N]."""
+    """Return two independent 64-bit hashes of each key: int64 [2, N]."""
     count = len(keys)
     return np.array(
         [

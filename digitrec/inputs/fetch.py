@@ -31,7 +31,7 @@ def contents(
     stamps: list[int] | None = None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Iterator[bytes | ScanError]:
-    """Give the content of every file, or why it can't be read, in the order of `paths`.
+    """Yield the content of every file, or why it can't be read, in the order of `paths`.
 
     Files of this machine are read when they are asked for; those behind URIs are read ahead by
     threads, which wait in parallel.

@@ -90,7 +90,7 @@ def stream_inputs(
     seen: Seen | None = None,
     options: InputOptions = DEFAULT_OPTIONS,
 ) -> Iterator[Found]:
-    """Give the scans of the inputs as they are found, each unit once, in no order.
+    """Yield the scans of the inputs as they are found, each unit once, in no order.
 
     An input is a folder, taken recursively, of which files with an image's ending (in any case)
     are scans unless they or a folder above begin with `.`, or are what digitrec itself wrote; a
@@ -120,7 +120,7 @@ def stream_kinds(
     options: InputOptions,
     others: Others,
 ) -> Iterator[Found]:
-    """Give the scans of inputs that are sorted already; see `stream_inputs`.
+    """Yield the scans of inputs that are sorted already; see `stream_inputs`.
 
     Args:
         kinds: the inputs, or some of them.
@@ -251,7 +251,7 @@ def _remote_matches(remote: "Remote", pattern: str) -> list[str]:
 
 
 def _fits(names: list[str], patterns: list[str]) -> bool:
-    """Tell whether a path fits a pattern, both as the names in them."""
+    """Return whether a path fits a pattern, both as the names in them."""
     if not patterns:
         return not names
     if patterns[0] == "**":
@@ -302,7 +302,7 @@ def check_some_are_there(paths: Sequence[str], inputs: Sequence[str]) -> None:
 
 
 def _is_missing(path: str) -> bool:
-    """Tell whether a file of this machine is not there; what can't be known is no missing one."""
+    """Return whether a file of this machine is not there; what can't be known is no missing one."""
     if is_uri(path) or without_path(path):
         return False
     try:
@@ -315,7 +315,7 @@ def _is_missing(path: str) -> bool:
 
 
 def keys(found: Found) -> list[str]:
-    """Give what each unit is known by, however an input named it."""
+    """Return what each unit is known by, however an input named it."""
     if found.shard is None:
         return one_names(found.paths)
     [shard] = one_names([found.shard])
@@ -327,7 +327,7 @@ def keys(found: Found) -> list[str]:
 
 
 def one_names(paths: list[str]) -> list[str]:
-    """Give the one name of each path that several inputs may name in their ways."""
+    """Return the one name of each path that several inputs may name in their ways."""
     # Most batches are of absolute paths without anything odd; that is seen at once.
     text = "\n" + "\n".join(paths) + "\n"
     if text.count("\n/") == text.count("\n") - 1 == len(paths) and not any(
@@ -349,5 +349,5 @@ def _one_name(path: str) -> str:
 
 
 def is_scan_name(name: str) -> bool:
-    """Tell whether a file of this name in a folder is a scan."""
+    """Return whether a file of this name in a folder is a scan."""
     return name[name.rfind(".") :].lower() in SCAN_ENDINGS

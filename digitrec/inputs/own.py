@@ -8,7 +8,7 @@ RUN = "_run.json"
 
 
 def record(path: str, read: Callable[[str], bytes]) -> dict[str, Any] | None:
-    """Give the content of a run's `_run.json`; None where there is none, or another program's.
+    """Return the content of a run's `_run.json`; None where there is none, or another program's.
 
     Args:
         path: where it would be.
@@ -23,5 +23,5 @@ def record(path: str, read: Callable[[str], bytes]) -> dict[str, Any] | None:
 
 
 def is_record(path: str, read: Callable[[str], bytes]) -> bool:
-    """Tell whether a file is a run's `_run.json`."""
+    """Return whether a file is a run's `_run.json`."""
     return record(path, read) is not None

@@ -35,13 +35,13 @@ HEADER_BYTES = 2**16
 
 
 def ending(name: str) -> str:
-    """Give the kind of a table, one of `TABLES` in lower case; empty where it is none."""
+    """Return the kind of a table, one of `TABLES` in lower case; empty where it is none."""
     found = os.path.splitext(name)[1].lower()
     return found if found in TABLES else ""
 
 
 def lines(file: Any) -> Iterator[list[str]]:
-    """Give the lines of a text file, many at a time, blank ones left out.
+    """Yield the lines of a text file, many at a time, blank ones left out.
 
     Args:
         file: open for reading bytes. It is in the encoding that its first bytes mark; without a
@@ -66,7 +66,7 @@ def lines(file: Any) -> Iterator[list[str]]:
 def csv_columns(
     file: Any, table: str, wanted: Sequence[Sequence[str]]
 ) -> Iterator[list[list[str | None]]]:
-    """Give columns of a CSV or TSV file as text, many rows at a time; see `parquet_columns`."""
+    """Yield columns of a CSV or TSV file as text, many rows at a time; see `parquet_columns`."""
     encoding, header = _encoding(file), file.read(HEADER_BYTES)
     file.seek(0)
     text = codecs.getincrementaldecoder(encoding or "utf-8")("replace").decode(header)
@@ -93,7 +93,7 @@ def csv_columns(
 def parquet_columns(
     file: parquet.ParquetFile, table: str, wanted: Sequence[Sequence[str]]
 ) -> Iterator[list[list[Any]]]:
-    """Give columns of a Parquet file, many rows at a time.
+    """Yield columns of a Parquet file, many rows at a time.
 
     Args:
         file: the file, open.
@@ -109,7 +109,7 @@ def parquet_columns(
 
 
 def values(column: pa.Array) -> list[Any]:
-    """Give a column's values; texts that are not UTF-8 as `os.fsdecode` gives names of files."""
+    """Return a column's values; texts that are not UTF-8 as `os.fsdecode` gives names of files."""
     try:
         return list(column.to_pylist())
     except UnicodeDecodeError:
@@ -144,12 +144,12 @@ def find(names: Sequence[str], choices: Sequence[str]) -> str | None:
 
 
 def resolved(path: str, table: str) -> str:
-    """Give a path of a table as it is found from here: it is relative to the table's folder."""
+    """Return a path of a table as it is found from here: it is relative to the table's folder."""
     return path if is_uri(path) else os.path.join(os.path.dirname(table), path)
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Tell whether a column of this type holds text."""
+    """Return whether a column of this type holds text."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     # A table without rows may have a column without a type.

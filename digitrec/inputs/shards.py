@@ -80,7 +80,7 @@ def _bytes_in(schema: pa.Schema, name: str) -> tuple[str, ...] | None:
 
 
 def _type(schema: pa.Schema, place: Sequence[str]) -> pa.DataType | None:
-    """Give the type of a column, or of a field in one; None where there is none."""
+    """Return the type of a column, or of a field in one; None where there is none."""
     name, *inner = place
     if name not in schema.names:
         return None
@@ -98,7 +98,7 @@ def _column(batch: pa.RecordBatch, place: Sequence[str]) -> pa.Array:
 
 
 def stream_rows(file: parquet.ParquetFile, shard: str, columns: Columns) -> Iterator[Found]:
-    """Give the rows of a shard, of one row group at a time, at most `MOST_ROWS` together."""
+    """Yield the rows of a shard, of one row group at a time, at most `MOST_ROWS` together."""
     for number in range(file.num_row_groups):
         first, names = 0, list[str]()
         for batch in _group(file, number, columns.path):
@@ -113,7 +113,7 @@ def stream_rows(file: parquet.ParquetFile, shard: str, columns: Columns) -> Iter
 def _group(
     file: parquet.ParquetFile, number: int, place: tuple[str, ...] | None
 ) -> Iterator[pa.RecordBatch]:
-    """Give one column of a row group, batch by batch; batches of none if there is no such."""
+    """Yield one column of a row group, batch by batch; batches of none if there is no such."""
     columns = [] if place is None else [".".join(place)]
     yield from file.iter_batches(NAMES, row_groups=[number], columns=columns)
 
@@ -124,7 +124,7 @@ def _before(file: parquet.ParquetFile, number: int) -> int:
 
 
 def _names(batch: pa.RecordBatch, columns: Columns, first: int) -> list[str]:
-    """Give what rows are called, the first being so many rows after the file's first."""
+    """Return what rows are called, the first being so many rows after the file's first."""
     names = [None] * len(batch)
     if columns.path is not None:
         names = values(_column(batch, columns.path))
@@ -148,7 +148,7 @@ def row_contents(
     stamps: list[int] | None = None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Iterator[bytes | ScanError]:
-    """Give the contents of a shard's rows, in their order, or why there are none.
+    """Yield the contents of a shard's rows, in their order, or why there are none.
 
     Args:
         found: the rows, as `stream_rows` gave them.
@@ -179,13 +179,13 @@ def row_contents(
 
 
 def _may_pass(why: Exception, found: Found) -> bool:
-    """Tell whether another try may read what is left of some rows."""
+    """Return whether another try may read what is left of some rows."""
     remote = found.shard is not None and is_uri(found.shard)
     return remote and isinstance(why, OSError) and not isinstance(why, LASTING)
 
 
 def _reason(why: Exception) -> ScanError:
-    """Say why rows of a shard can't be read."""
+    """Return why rows of a shard can't be read."""
     if isinstance(why, _ShardChangedError):
         return ScanError("vanished", "the shard was packed anew: --update reads it again")
     if isinstance(why, FileNotFoundError):
@@ -200,7 +200,7 @@ class _ShardChangedError(Exception):
 def _batches(
     found: Found, given: int, reader: ShardReader, on_wait: Callable[[], None]
 ) -> Iterator[tuple[int, list[tuple[bytes | None, str | None]]]]:
-    """Give a shard's stamp, and content or reason of rows after the first `given`, in batches.
+    """Yield a shard's stamp, and content or reason of rows after the first `given`, in batches.
 
     Raises:
         _ShardChangedError: they are not the rows that were listed.
@@ -246,7 +246,7 @@ def _member(content: bytes | None, reason: str | None) -> bytes | ScanError:
 
 
 def shard_schema() -> pa.Schema:
-    """Give the columns of a shard."""
+    """Return the columns of a shard."""
     return pa.schema(
         [
             pa.field("path", pa.string(), nullable=False),

@@ -47,7 +47,7 @@ def folders_apart(inputs: Sequence[str]) -> list[str]:
 
 
 def still_apart(inputs: Sequence[str], names: Sequence[str]) -> bool:
-    """Tell whether what was shared out is still there, and reached by no other way.
+    """Return whether what was shared out is still there, and reached by no other way.
 
     Raises:
         InputError: an input is not there or can't be used.
@@ -58,7 +58,7 @@ def still_apart(inputs: Sequence[str], names: Sequence[str]) -> bool:
 def stream_share(
     inputs: Sequence[str], share: Share, notes: Notes, seen: Seen, options: InputOptions
 ) -> Iterator[Found]:
-    """Give the scans of one share of the inputs; see `stream_inputs`.
+    """Yield the scans of one share of the inputs; see `stream_inputs`.
 
     Raises:
         InputError: an input is not there or can't be used.
@@ -89,7 +89,7 @@ def _remote_names(kinds: Kinds) -> list[str]:
 
 
 def _inner(folder: str) -> list[str]:
-    """Give folders in a folder that are walked whatever else is in it."""
+    """Return folders in a folder that are walked whatever else is in it."""
     with os.scandir(folder) as entries:
         return sorted(
             entry.path
@@ -99,7 +99,7 @@ def _inner(folder: str) -> list[str]:
 
 
 def _are_apart(kinds: Kinds, names: Sequence[str]) -> bool:
-    """Tell whether nothing is in two of the folders, or named by another input too."""
+    """Return whether nothing is in two of the folders, or named by another input too."""
     if kinds.tables or kinds.files:
         return False
     remote = {name for name in names if is_uri(name)}

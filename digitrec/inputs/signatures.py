@@ -58,14 +58,14 @@ def other_kind(content: bytes) -> str | None:
 
 
 def ends_in_header(content: bytes) -> bool:
-    """Tell whether a file that no decoder takes begins as one that they take, and is cut."""
+    """Return whether a file that no decoder takes begins as one that they take, and is cut."""
     if any(known.startswith(content[: len(known)]) for known in BEGINNINGS):
         return True
     return ends_early(content) or any(content.startswith(known) for known in BEGINNINGS[:4])
 
 
 def ends_early(content: bytes) -> bool:
-    """Tell whether a file is shorter than its own header says it is."""
+    """Return whether a file is shorter than its own header says it is."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return len(content) < 8 + int(struct.unpack_from("<I", content, 4)[0])
     if content[:4] in (b"II*\0", b"MM\0*"):
@@ -74,7 +74,7 @@ def ends_early(content: bytes) -> bool:
 
 
 def _tiff_ends_early(content: bytes) -> bool:
-    """Tell whether a TIFF's first directory, or a strip that it names, lies beyond the end."""
+    """Return whether a TIFF's first directory, or a strip that it names, lies beyond the end."""
     order = "<" if content[:1] == b"I" else ">"
     try:
         [directory] = struct.unpack_from(order + "I", content, 4)
@@ -85,5 +85,5 @@ def _tiff_ends_early(content: bytes) -> bool:
 
 
 def says_short(words: str) -> bool:
-    """Tell whether a decoder's message says that the file ends early."""
+    """Return whether a decoder's message says that the file ends early."""
     return any(phrase in words.lower() for phrase in SHORT)

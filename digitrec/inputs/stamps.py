@@ -21,18 +21,18 @@ MASK = 2**63 - 1
 
 
 def stamp_of(status: os.stat_result) -> int:
-    """Give the stamp of a file of this machine: 1 to 2⁶³ - 1."""
+    """Return the stamp of a file of this machine: 1 to 2⁶³ - 1."""
     return ((status.st_size + 1) * SPREAD + status.st_mtime_ns) & MASK or 1
 
 
 def stamp_of_words(words: str) -> int:
-    """Give the stamp for what a store says of an object: 1 to 2⁶³ - 1."""
+    """Return the stamp for what a store says of an object: 1 to 2⁶³ - 1."""
     digest = hashlib.blake2b(words.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") & MASK or 1
 
 
 def stamp_of_open(file: Any, path: str, remotes: "Sequence[Remote]" = ()) -> int:
-    """Give the stamp of a file that is open, of this machine or behind a URI.
+    """Return the stamp of a file that is open, of this machine or behind a URI.
 
     Raises:
         OSError: its filesystem does not say.

@@ -31,7 +31,7 @@ from digitrec.storage.uris import LASTING, TRIES, Remote, opened, pause
 def stream_table(
     table: str, remotes: Sequence[Remote] = (), options: InputOptions = DEFAULT_OPTIONS
 ) -> Iterator[Found]:
-    """Give the paths in a list, or the members of a shard, a row group at a time.
+    """Yield the paths in a list, or the members of a shard, a row group at a time.
 
     Args:
         table: its path or URI.

@@ -72,7 +72,7 @@ def walk(
     follow_links: bool = True,
     others: Others = ALONE,
 ) -> Iterator[list[str]]:
-    """Give the paths of all wanted files below folders of this machine, in batches, in no order.
+    """Yield the paths of all wanted files below folders of this machine, in batches, in no order.
 
     Links are followed, and nothing is given twice: what lies behind a link is left out if it is
     walked anyway, so that loops are cut. Names that begin with `.` are left out, and in folders
@@ -94,7 +94,7 @@ def walk(
 
 
 def walk_remote(remote: "Remote", folder: str, wanted: Wanted, notes: Notes) -> Iterator[list[str]]:
-    """Give the paths of all wanted files below a folder of a remote filesystem; see `walk`."""
+    """Yield the paths of all wanted files below a folder of a remote filesystem; see `walk`."""
     from pyarrow import fs
 
     from digitrec.storage.uris import with_retries
@@ -158,12 +158,12 @@ def _content(path: str) -> bytes:
 
 
 def _is_left_out(name: str, is_own: bool | None) -> bool:
-    """Tell whether a name is hidden, or in a folder that digitrec wrote one of its own."""
+    """Return whether a name is hidden, or in a folder that digitrec wrote one of its own."""
     return name[0] == "." or (bool(is_own) and name[0] == "_")
 
 
 def _left_out(kind: str | None, name: str) -> str | None:
-    """Give the kind of an entry that is left out whatever it is."""
+    """Return the kind of an entry that is left out whatever it is."""
     if kind == FOLDER:
         return OWN_FOLDER
     return HIDDEN if name[0] == "." else None
@@ -196,7 +196,7 @@ class _Walker:
         self._latency = 0.0  # what a folder takes until its first entry is there, on average
 
     def batches(self, folders: Sequence[str]) -> Iterator[list[str]]:
-        """Give the batches as they come; when nobody takes them any more, the threads end."""
+        """Yield the batches as they come; when nobody takes them any more, the threads end."""
         # Daemons: threads that wait for a walk which nobody goes on with must not hold up the exit.
         threads = [
             threading.Thread(target=self._work, name="walk", daemon=True) for _ in range(THREADS)
@@ -232,7 +232,7 @@ class _Walker:
             raise self._failure
 
     def _is_walked(self, real: str) -> bool:
-        """Tell whether a walk goes through a folder: begun there or above, all entered between."""
+        """Return whether a walk goes through a folder: begun there or above, nothing left out."""
         pure = PurePath(real)
         for outer in (pure, *pure.parents):
             if str(outer) in self._walked:
@@ -288,7 +288,7 @@ class _Walker:
                 continue
 
     def _walk(self, top: str, real: str, ignored: Counter[str]) -> Iterator[list[str]]:
-        """Give the wanted files below `top`, whose real path is `real`, as one thread."""
+        """Yield the wanted files below `top`, whose real path is `real`, as one thread."""
         open_folders = [self._listed(top)]
         while open_folders and not self._stopped.is_set():
             entry = next(open_folders[-1], None)
@@ -314,11 +314,11 @@ class _Walker:
                 ignored[_counted_as(entry)] += 1
 
     def _covered(self, real: str) -> bool:
-        """Tell whether a folder is one that another walk began at."""
+        """Return whether a folder is one that another walk began at."""
         return len(self._walked) > 1 and real in self._walked
 
     def _listed(self, folder: str) -> Iterator[list[str] | Entry]:
-        """Give the entries of a folder; of one that can't be listed none, and a note."""
+        """Yield the entries of a folder; of one that can't be listed none, and a note."""
         try:
             start = time.perf_counter()
             entries = iter(self._entries(folder))

@@ -71,7 +71,7 @@ def _chunks(content: bytes, wanted: bytes) -> Iterator[bytes]:
 
 
 def _inflates_to(pieces: Iterator[bytes], expected: int) -> bool:
-    """Tell whether a zlib stream holds as many bytes, without holding them all."""
+    """Return whether a zlib stream holds as many bytes, without holding them all."""
     stream, length = zlib.decompressobj(), 0
     try:
         for piece in pieces:

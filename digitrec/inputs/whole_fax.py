@@ -61,7 +61,7 @@ class Fax:
 
 
 def fax_is_short(fax: Fax) -> bool:
-    """Tell whether rows are missing at the end of a strip.
+    """Return whether rows are missing at the end of a strip.
 
     Not seen is that of the last row only a part is missing; nor anything in very narrow or very
     large ones, and in codes of group 3 whose first row has no mark of its beginning.
@@ -86,7 +86,7 @@ def fax_is_short(fax: Fax) -> bool:
 
 
 def _without_end(bits: str, fax: Fax) -> str:
-    """Give a strip's bits up to where its rows end."""
+    """Return a strip's bits up to where its rows end."""
     if fax.compression == RLE:  # each row begins with a byte
         return bits
     two = bool(fax.options.get(FAX[GROUP_3], 0) & TWO_DIMENSIONS)
@@ -98,7 +98,7 @@ def _without_end(bits: str, fax: Fax) -> str:
 
 
 def _tails(fax: Fax) -> Iterator[str]:
-    """Give more rows as bits in a strip's code, twice: no row is as the other time."""
+    """Yield more rows as bits in a strip's code, twice: no row is as the other time."""
     for first in (0, 1):
         rows = _more_rows(first, fax.width, fax.compression, tuple(fax.options.items()))
         # Strips that still lack one libtiff refuses, or reads anew as if they were otherwise coded.

@@ -27,7 +27,7 @@ NEARLY_FLAT = 8
 
 
 def ends_in_detail(image: Image.Image) -> bool:
-    """Tell whether a JPEG's last block has detail: what a decoder fills in has none."""
+    """Return whether a JPEG's last block has detail: what a decoder fills in has none."""
     if getattr(image, "info", {}).get("progressive"):
         return False
     width, height = image.size
@@ -36,7 +36,7 @@ def ends_in_detail(image: Image.Image) -> bool:
 
 
 def jpeg_is_whole(content: bytes, *, ended: bool = False) -> bool:
-    """Tell whether a JPEG's pixels stay as they are where more data follow its last scan.
+    """Return whether a JPEG's pixels stay as they are where more data follow its last scan.
 
     Args:
         content: the JPEG; it can be decoded.
@@ -81,7 +81,7 @@ def _scans_of_jpeg(content: bytes) -> tuple[list[_Scan], int | None]:
 
 
 def _brings_all_detail(content: bytes, scans: list[_Scan]) -> bool:
-    """Tell whether a progressive JPEG's scans bring all of its first component, to the last bit."""
+    """Return whether a progressive JPEG's scans bring its first component to the last bit."""
     first = content[scans[0].frame + 10]
     brought: set[int] = set()
     for scan in scans:

@@ -65,12 +65,12 @@ def strips_of(content: bytes, tags: Any) -> Strips:
 
 
 def tile_size(image: Any) -> tuple[int, int]:
-    """Give width and height of the tiles of a TIFF that Pillow opened; 0 where it has none."""
+    """Return width and height of the tiles of a TIFF that Pillow opened; 0 where it has none."""
     return int(image.tag_v2.get(TILE_WIDTH, 0)), int(image.tag_v2.get(TILE_HEIGHT, 0))
 
 
 def tiff_is_whole(content: bytes, image: Any) -> bool:
-    """Tell whether the pixels of a TIFF that libtiff decoded were all in its file.
+    """Return whether the pixels of a TIFF that libtiff decoded were all in its file.
 
     Args:
         content: the file's.
@@ -192,7 +192,7 @@ def _unzipped(piece: bytes, most: int) -> int | None:
 
 
 def _codes(piece: bytes, lengths: list[int]) -> Iterator[int]:
-    """Give the codes of LZW, of as many bits as the table `lengths` asks for at the time."""
+    """Yield the codes of LZW, of as many bits as the table `lengths` asks for at the time."""
     bits = held = 0
     for byte in piece:
         held, bits = held << 8 | byte, bits + 8

@@ -176,7 +176,7 @@ def _shown(model: str | os.PathLike[str]) -> str:
 
 
 def is_bundle(model: str | os.PathLike[str]) -> bool:
-    """Tell whether `find_bundle` would find a bundle under this name."""
+    """Return whether `find_bundle` would find a bundle under this name."""
     try:
         find_bundle(model)
     except BundleError:

@@ -79,17 +79,17 @@ class Card:
 
 
 def network_id(onnx: bytes) -> str:
-    """Give the id of a bundle with a network of its own."""
+    """Return the id of a bundle with a network of its own."""
     return hashlib.sha256(onnx).hexdigest()[:12]
 
 
 def cascade_id(members: Sequence[str], hand_over: float) -> str:
-    """Give the id of a cascade of members with these ids."""
+    """Return the id of a cascade of members with these ids."""
     return short_hash([*members, float(hand_over)])
 
 
 def calibrated(card: Card, calibration: Calibration) -> Card:
-    """Give a card with a calibration, and the calibration id that follows from it."""
+    """Return a card with a calibration, and the calibration id that follows from it."""
     changed = replace(card, temperature=calibration.temperature, policy=calibration.policy)
     return replace(changed, calibration_id=calibration_id(changed))
 

@@ -65,7 +65,7 @@ class NetworkEngine:
             ) from why
 
     def logits(self, scans: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give the logits float32 [N, 10] of normalised scans uint8 [N, 28, 28]."""
+        """Return the logits float32 [N, 10] of normalised scans uint8 [N, 28, 28]."""
         result = np.empty((len(scans), 10), np.float32)
         for start in range(0, len(scans), BATCH):
             batch = scans[start : start + BATCH]
@@ -124,7 +124,7 @@ def _check_signature(session: onnxruntime.InferenceSession) -> None:
 
 
 def _is(one: onnxruntime.NodeArg, name: str, kind: str, shape: list[int]) -> bool:
-    """Tell whether an input or output is declared so, of any number of scans."""
+    """Return whether an input or output is declared so, of any number of scans."""
     count, *declared = one.shape or [0]
     return (one.name, one.type, declared) == (name, kind, shape) and not isinstance(count, int)
 
@@ -144,7 +144,7 @@ class Answers(NamedTuple):
     agreement: NDArray[np.float32] | None = None
 
     def certainty(self) -> NDArray[np.float32]:
-        """Give confidence times digit score: float32 [N], 0 to 1; the former where it is alone."""
+        """Return confidence times digit score, if there is one: float32 [N], 0 to 1."""
         certain: NDArray[np.float32] = self.probabilities.max(axis=1, initial=0)
         return certain if self.digit_score is None else certain * self.digit_score
 
@@ -166,7 +166,7 @@ def to_ask(
 
 
 def or_unknown(values: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:
-    """Give what a bundle says of N scans float32 [N], NaN where it says nothing."""
+    """Return what a bundle says of N scans float32 [N], NaN where it says nothing."""
     return np.full(count, np.nan, np.float32) if values is None else values
 
 
@@ -190,18 +190,18 @@ def handed_over(small: Answers, asked: NDArray[np.intp], large: Answers) -> Answ
 
 
 def tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Give probabilities float32 [N, 10] as a temperature makes them of their logarithms."""
+    """Return probabilities float32 [N, 10] as a temperature makes them of their logarithms."""
     return softmax(log_of(probabilities) / np.float32(temperature))
 
 
 def log_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give logarithms float32, of 0 too: that is of the least normal number."""
+    """Return logarithms float32, of 0 too: that is of the least normal number."""
     logarithms: NDArray[np.float32] = np.log(np.maximum(probabilities, LEAST))
     return logarithms
 
 
 def digit_score(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give how much scans look like one digit, 0 to 1: float32 [N], from logits float32 [N, 10].
+    """Return how much scans look like one digit, 0 to 1: float32 [N], from logits float32 [N, 10].
 
     It is the share that the ten digits have of a softmax with an eleventh class for what shows
     none, whose logit is always 0. The network was trained so, on few scans without a digit and

@@ -32,7 +32,7 @@ class DigitNet(nn.Module):
         self.linear = nn.Linear(320, 10)
 
     def forward(self, scaled: Tensor) -> Tensor:
-        """Give the logits float32 [N, 10] of scaled scans float32 [N, 1, 28, 28]."""
+        """Return the logits float32 [N, 10] of scaled scans float32 [N, 1, 28, 28]."""
         features = _pooled(self.norm1(self.conv1(scaled)))
         features = _pooled(self.norm2(self.conv2(features)))
         logits: Tensor = self.linear(features.flatten(1))
@@ -62,7 +62,7 @@ class LargeNet(nn.Module):
         self.linear = nn.Linear(96, 10)
 
     def forward(self, scaled: Tensor) -> Tensor:
-        """Give the logits float32 [N, 10] of scaled scans float32 [N, 1, 28, 28]."""
+        """Return the logits float32 [N, 10] of scaled scans float32 [N, 1, 28, 28]."""
         features = _pooled(self.norm1(self.conv1(scaled)))
         features = F.relu(self.norm2(self.conv2(features)))
         features = _pooled(self.norm3(self.conv3(features)))
@@ -78,7 +78,7 @@ NETWORKS: dict[str, type[DigitNet] | type[LargeNet]] = {"small": DigitNet, "larg
 
 
 def folded(network: Network) -> Network:
-    """Give the same function without batch normalisation, which becomes a part of the convolutions.
+    """Return the same function with batch normalisation folded into the convolutions.
 
     In evaluation it is a factor and a summand for each channel (Ioffe and Szegedy, "Batch
     normalization", 2015): 8,490 parameters say the same. `norm1` follows `conv1`, and so on.
@@ -93,7 +93,7 @@ def folded(network: Network) -> Network:
 
 
 def _pooled(features: Tensor) -> Tensor:
-    """Give the ReLU's values, max-pooled by 2, the ReLU coming last.
+    """Return the ReLU's values, max-pooled by 2, the ReLU coming last.
 
     The values and gradients are those of the usual order; a step takes a tenth less.
     """
@@ -115,7 +115,7 @@ class ScanNet(nn.Module):
         self.network = network
 
     def forward(self, scans: Tensor) -> Tensor:
-        """Give the logits float32 [N, 10] of normalised scans uint8 [N, 28, 28]."""
+        """Return the logits float32 [N, 10] of normalised scans uint8 [N, 28, 28]."""
         logits: Tensor = self.network(scale(scans))
         return logits
 
@@ -126,7 +126,7 @@ def scale(scans: Tensor) -> Tensor:
 
 
 def unit(scans: Tensor) -> Tensor:
-    """Give scans uint8 [N, 28, 28] as float32 [N, 1, 28, 28], full ink being 1."""
+    """Return scans uint8 [N, 28, 28] as float32 [N, 1, 28, 28], full ink being 1."""
     return scans.unsqueeze(1).to(torch.float32) / 255.0
 
 

@@ -53,7 +53,7 @@ def check_self_contained(content: bytes) -> None:
 
 
 def _below(kind: str, message: memoryview) -> Iterator[tuple[str, memoryview]]:
-    """Give what a message holds that leads to tensors; refuse a tensor that lies elsewhere."""
+    """Yield what a message holds that leads to tensors; refuse a tensor that lies elsewhere."""
     for field, how, value in _fields(message):
         if kind == "tensor" and (
             field == EXTERNAL_DATA or (field == DATA_LOCATION and value not in (None, 0))
@@ -65,7 +65,7 @@ def _below(kind: str, message: memoryview) -> Iterator[tuple[str, memoryview]]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int | None]]:
-    """Give a message's fields: number, how it is written, and its bytes or number."""
+    """Yield a message's fields: number, how it is written, and its bytes or number."""
     place = 0
     while place < len(message):
         tag, place = _varint(message, place)

@@ -87,7 +87,7 @@ class Policy:
 
 
 def short_hash(content: Any) -> str:
-    """Give the first 12 hex digits of a SHA-256 of what JSON can write."""
+    """Return the first 12 hex digits of a SHA-256 of what JSON can write."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -29,7 +29,7 @@ SURROUNDINGS = 0.15
 
 @register_jitable
 def darkness(grey: Image, counts: Counts, figures: Figures) -> Signed:
-    """Give how much darker than the paper each pixel is: int16 [H, W], negative where brighter."""
+    """Return how much darker than the paper each pixel is: int16 [H, W], else negative."""
     height, width = grey.shape
     count_sides(grey, counts)
     top, bottom = median(counts[0]), median(counts[1])
@@ -60,7 +60,7 @@ def darkness(grey: Image, counts: Counts, figures: Figures) -> Signed:
 
 @register_jitable
 def strength_of(dark: Signed, figures: Figures) -> Image:
-    """Give the distance from the paper, uint8 [H, W], on the side where most of it is."""
+    """Return the distance from the paper, uint8 [H, W], on the side where most of it is."""
     height, width = dark.shape
     balance = 0.0
     for y in range(height):
@@ -80,7 +80,7 @@ def strength_of(dark: Signed, figures: Figures) -> Image:
 
 @register_jitable
 def paper_of(dark: Signed, threshold: int, counts: Counts) -> tuple[int, int]:
-    """Give the median darkness of what is paper by a threshold, and the median deviation."""
+    """Return the median darkness of what is paper by a threshold, and the median deviation."""
     height, width = dark.shape
     counts[:, :] = 0
     # Of a large scan every other row tells as much.
@@ -116,7 +116,7 @@ def _count_at(counts: Counts, value: int) -> int:
 
 @register_jitable
 def frame_level(counts: Counts, threshold: int, figures: Figures) -> int:
-    """Give the median darkness of what is above the threshold."""
+    """Return the median darkness of what is above the threshold."""
     for value in range(threshold + 1):
         counts[value] = 0
     return -median(counts) if figures[INVERTED] else median(counts)
@@ -132,7 +132,7 @@ def start_from(dark: Signed, level: int) -> None:
 
 @register_jitable
 def _extreme(image: Image, reach: int, sign: np.int16) -> Signed:
-    """Give the largest value (sign 1; -1: the smallest) of the square around each pixel: int16."""
+    """Return the largest value (sign -1: the smallest) of the square around each pixel: int16."""
     height, width = image.shape
     rows = np.empty((height, width), np.int16)
     out = np.empty((height, width), np.int16)
@@ -157,7 +157,7 @@ def _extreme(image: Image, reach: int, sign: np.int16) -> Signed:
 
 @register_jitable
 def beside_surroundings(grey: Image, figures: Figures) -> Image:
-    """Give the strength of ink where the light is uneven, by top-hat: uint8 [H, W].
+    """Return the strength of ink where the light is uneven, by top-hat: uint8 [H, W].
 
     The closing of an image is its paper, if strokes are narrower than the square (Serra, "Image
     Analysis and Mathematical Morphology", 1982). In the shadow ink differs less: so in shares.

@@ -149,7 +149,7 @@ def _unmark(mask: Image, side: int, k: int, depth: int) -> None:
 
 @register_jitable
 def _middle(values: Counts, first: int, last: int, counts: Counts) -> int:
-    """Give the median of values[first:last] that are not negative."""
+    """Return the median of values[first:last] that are not negative."""
     counts[:] = 0
     for k in range(first, last):
         if values[k] >= 0:
@@ -190,7 +190,7 @@ def _left_of(mask: Image, found: Counts) -> int:
 
 @register_jitable
 def _spans(found: Counts, top: int, left: int, bottom: int, right: int) -> bool:
-    """Tell whether ink reaches, but for so many pixels, the side opposite to the line found."""
+    """Return whether ink reaches, but for so many pixels, the side opposite to the line found."""
     if found[0] or found[1]:
         return (bottom if found[0] else top) <= HARDLY
     return (right if found[2] else left) <= HARDLY

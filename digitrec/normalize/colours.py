@@ -51,7 +51,7 @@ def _is_colourless(pixels: Image) -> bool:
 
 @register_jitable
 def _ink_direction(pixels: Image, counts: Counts) -> Figures:
-    """Give how much each channel tells of the ink: float64 [3], their absolute sum 1.
+    """Return how much each channel tells of the ink: float64 [3], their absolute sum 1.
 
     The mean difference from the paper, each pixel weighted by its difference's square.
     """

@@ -44,7 +44,7 @@ def soft_ink(strength: Image, runs: Counts, texture: float, figures: Figures) ->
 
 @register_jitable
 def runs_of(mask: Image) -> Counts:
-    """Give the runs of marked pixels, row by row: int32 [N, 4] of y, first x, end x, piece.
+    """Return the runs of marked pixels, row by row: int32 [N, 4] of y, first x, end x, piece.
 
     Runs that touch, also at corners, have the same piece: the number of its first run.
     """
@@ -111,7 +111,7 @@ def _keep(
 
 @register_jitable
 def _boxes_of(runs: Counts) -> Counts:
-    """Give each piece's area, top, left, bottom and right at its first run: int32 [N, 5]."""
+    """Return each piece's area, top, left, bottom and right at its first run: int32 [N, 5]."""
     boxes = np.zeros((len(runs), 5), np.int32)
     for k in range(len(runs)):
         y, first, end, piece = runs[k, 0], runs[k, 1], runs[k, 2], runs[k, 3]
@@ -126,7 +126,7 @@ def _boxes_of(runs: Counts) -> Counts:
 
 @register_jitable
 def _main_piece(boxes: Counts, height: int, width: int) -> int:
-    """Give the largest piece, one near the middle before one at a side."""
+    """Return the largest piece, one near the middle before one at a side."""
     main, most = 0, -1.0
     for k in range(len(boxes)):
         if boxes[k, 0]:
@@ -140,7 +140,7 @@ def _main_piece(boxes: Counts, height: int, width: int) -> int:
 
 @register_jitable
 def _is_cut_off(box: Counts, main: Counts, height: int, width: int) -> bool:
-    """Tell whether a piece reaches in over the border, away from the main one."""
+    """Return whether a piece reaches in over the border, away from the main one."""
     tall, wide = ZONE * height, ZONE * width
     return (
         (box[1] <= 1 and box[3] < tall and box[3] < main[1] + 0.15 * height)

@@ -7,7 +7,7 @@ from digitrec.normalize.arrays import Counts, Image
 
 @register_jitable
 def median(counts: Counts) -> int:
-    """Give the median of values 0…255 from how often each comes."""
+    """Return the median of values 0…255 from how often each comes."""
     total = 0
     for value in range(256):
         total += counts[value]
@@ -21,7 +21,7 @@ def median(counts: Counts) -> int:
 
 @register_jitable
 def median_up_to(counts: Counts, threshold: int) -> int:
-    """Give the median of the values up to the threshold; the other counts become 0."""
+    """Return the median of the values up to the threshold; the other counts become 0."""
     for value in range(threshold + 1, 256):
         counts[value] = 0
     return median(counts)
@@ -29,7 +29,7 @@ def median_up_to(counts: Counts, threshold: int) -> int:
 
 @register_jitable
 def share_above(counts: Counts, threshold: int) -> float:
-    """Give the share of the values above the threshold."""
+    """Return the share of the values above the threshold."""
     total, above = 0, 0
     for value in range(256):
         total += counts[value]
@@ -53,7 +53,7 @@ def count_sides(image: Image, counts: Counts) -> None:
 
 @register_jitable
 def border_median(counts: Counts) -> int:
-    """Give the median over four tables of counts, adding all to the first."""
+    """Return the median over four tables of counts, adding all to the first."""
     for value in range(256):
         counts[0, value] += counts[1, value] + counts[2, value] + counts[3, value]
     return median(counts[0])
@@ -72,7 +72,7 @@ def count_levels(image: Image, counts: Counts) -> None:
 
 @register_jitable
 def otsu(strength: Image, counts: Counts) -> tuple[int, float]:
-    """Give Otsu's threshold, and how far the means of the two classes are apart."""
+    """Return Otsu's threshold, and how far the means of the two classes are apart."""
     height, width = strength.shape
     count_levels(strength, counts)
     mass = 0.0

@@ -28,7 +28,7 @@ class CacheLocator(InTreeCacheLocator):
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> "CacheLocator | None":
-        """Give the locator; None where there is no cache, and none can be made."""
+        """Return the locator; None where there is no cache, and none can be made."""
         folder = usable_folder()
         return None if folder is None else cls(function, file, str(folder))
 

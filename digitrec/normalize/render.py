@@ -41,7 +41,7 @@ def _levelled(ink: Image, level: float) -> Image:
 
 @register_jitable
 def _stroke_width(ink: Image) -> float:
-    """Give the mean width of strokes in pixels: twice the area, divided by the edges' length.
+    """Return the mean width of strokes in pixels: twice the area, divided by the edges' length.
 
     The edges' length is the total variation, so that soft edges count as hard ones do.
     """
@@ -194,7 +194,7 @@ def _resized(image: Image, height: int, width: int) -> Soft:
 
 @register_jitable
 def _taps(old: int, new: int) -> tuple[Counts, Soft]:
-    """Give where each new pixel's old ones begin, int32 [new], and their weights [new, T]."""
+    """Return where each new pixel's old ones begin, int32 [new], and their weights [new, T]."""
     scale = old / new
     count = min(math.ceil(scale) + 1, old)
     first = np.empty(new, np.int32)
@@ -216,7 +216,7 @@ def _taps(old: int, new: int) -> tuple[Counts, Soft]:
 
 @register_jitable
 def _start_of(mass: float, side: int) -> int:
-    """Give where in 28 a box begins, `side` long, whose centre of mass is `mass` from there."""
+    """Return where in 28 a box begins, `side` long, whose centre of mass is `mass` from there."""
     return min(max(CENTRE - int(mass + 0.5), 0), SIDE - side)
 
 
@@ -272,7 +272,7 @@ def draw(ink: Image, level: float) -> tuple[Image, Figures]:
 
 @register_jitable
 def _is_grey(pixels: Image) -> bool:
-    """Tell whether no pixel [H, W, C] has a colour or lets the paper through."""
+    """Return whether no pixel [H, W, C] has a colour or lets the paper through."""
     for y in range(pixels.shape[0]):
         for x in range(pixels.shape[1]):
             for c in range(1, pixels.shape[2]):
@@ -283,7 +283,7 @@ def _is_grey(pixels: Image) -> bool:
 
 @compiled("boolean(uint8[:,:,::1])")
 def is_drawn(pixels: Image) -> bool:
-    """Tell whether a scan has MNIST's size, box, centre and contrast already.
+    """Return whether a scan has MNIST's size, box, centre and contrast already.
 
     Args:
         pixels: uint8 [H, W, C], grey (C = 1), RGB or RGBA.

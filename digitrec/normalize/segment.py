@@ -52,7 +52,7 @@ MIN_DIGIT, MIN_DIGIT_SIDE = 5, 28
 
 @register_jitable
 def _border_stretch(mask: Image) -> float:
-    """Give the longest stretch of ink along the border, as a share of all of it."""
+    """Return the longest stretch of ink along the border, as a share of all of it."""
     height, width = mask.shape
     length = 2 * (height + width) - 4
     longest, run = 0, 0
@@ -84,7 +84,7 @@ def _border_share(mask: Image) -> float:
 
 @register_jitable
 def _full_level(ink: Image, counts: Counts) -> int:
-    """Give the strength of full ink: the median over pixels above a third of the fullest."""
+    """Return the strength of full ink: the median over pixels above a third of the fullest."""
     count_levels(ink, counts)
     fullest = 255
     while counts[0, fullest] == 0:
@@ -106,7 +106,7 @@ def _above(strength: Image, threshold: int) -> Image:
 
 @register_jitable
 def _is_framed(mask: Image) -> bool:
-    """Tell whether what stands out is paper in a frame: it has corners, and there is ink on it."""
+    """Return whether what stands out is paper in a frame: with corners, and ink on it."""
     height, width = mask.shape
     top, left, bottom, right, area = height, width, -1, -1, 0
     for y in range(height):
@@ -128,7 +128,7 @@ def _is_framed(mask: Image) -> bool:
 def _beside_border(
     grey: Image, counts: Counts, figures: Figures
 ) -> tuple[Image, int, float, float]:
-    """Give how much each pixel stands out from what the border shows.
+    """Return how much each pixel stands out from what the border shows.
 
     Returns:
         The strength uint8 [H, W]; Otsu's threshold for it; how far ink and paper are apart; and

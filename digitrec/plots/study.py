@@ -35,7 +35,7 @@ FIGURES = {
 
 
 def figures(records: "Records") -> dict[str, Callable[[Path], None]]:
-    """Give for each figure, by its file's name, the function that draws it to a path."""
+    """Return for each figure, by its file's name, the function that draws it to a path."""
     return {
         name: partial(_draw, {run: records[run] for run in runs}, title, shown)
         for name, (title, shown, runs) in FIGURES.items()

@@ -132,7 +132,7 @@ def _curve(axes: Axes, one: Entry, colour: str, style: str, *, tell_model: bool)
 
 
 def corrupted(sets: Sequence[LabelledSet]) -> list[LabelledSet]:
-    """Give those of the sets that a corruption made."""
+    """Return those of the sets that a corruption made."""
     return [one for one in sets if isinstance(one.scans, CorruptedImages)]
 
 

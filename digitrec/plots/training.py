@@ -28,7 +28,7 @@ RIGHT, WRONG, NEUTRAL = "#2a7a3b", "#c0272d", "#444444"
 
 @contextmanager
 def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """Give a figure of so many inches, and save it when the block ends well."""
+    """Yield a figure of so many inches, and save it when the block ends well."""
     figure = Figure(figsize=(width, height), layout="constrained")
     yield figure
     with replacing(path) as temporary:
@@ -54,7 +54,7 @@ def curves(records: "Sequence[EpochRecord]", folder: Path, measured_on: str) -> 
 
 
 def finish_curve(axes: Axes) -> None:
-    """Give curves over epochs whole numbers, a grid and a legend."""
+    """Return curves over epochs whole numbers, a grid and a legend."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()

@@ -89,7 +89,7 @@ def _settings(recipe: Recipe, settings: StudySettings) -> TrainSettings:
 
 
 def _records(run: TrainSettings) -> list[EpochRecord]:
-    """Give the epochs that a run's log has so far."""
+    """Return the epochs that a run's log has so far."""
     try:
         return parse_records(open_folder(run.out).read(LOG).decode())
     except FileNotFoundError:
@@ -114,7 +114,7 @@ def _train(runs: list[TrainSettings], quiet: bool) -> None:
 
 
 def _at_once() -> int:
-    """Say how many runs Ray has CPUs for now; one waits for a cluster's first, so that it grows.
+    """Return how many runs Ray has CPUs for now; one waits for a cluster's first, so that it grows.
 
     Raises:
         InputError: there is no CPU, and there never will be.
@@ -158,7 +158,7 @@ def _run(settings: TrainSettings) -> None:
 
 
 def _failure(reference: Any) -> Exception | None:
-    """Give the error with which a task has ended, if it has."""
+    """Return the error with which a task has ended, if it has."""
     try:
         ray.get(reference)
     except RayTaskError as why:

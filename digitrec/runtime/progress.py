@@ -22,7 +22,7 @@ class Advance(Protocol):
 def progress(
     title: str, total: int | None, *, quiet: bool = False, unit: str = "scans"
 ) -> Iterator[Advance]:
-    """Give a function that is told how many more scans are done, and shows it on stderr."""
+    """Yield a function that is told how many more scans are done, and shows it on stderr."""
     if quiet:
         yield lambda count, total=None, note="": None
     elif sys.stderr.isatty():

@@ -53,19 +53,19 @@ def ray_session() -> Iterator[None]:
 
 
 def is_cluster() -> bool:
-    """Tell whether Ray's session is one that may grow, and no private one of this machine."""
+    """Return whether Ray's session is one that may grow, and no private one of this machine."""
     return _address() is not None
 
 
 def _address() -> str | None:
-    """Give what `RAY_ADDRESS` names, None where that is a session of this machine's own."""
+    """Return what `RAY_ADDRESS` names, None where that is a session of this machine's own."""
     address = os.environ.get("RAY_ADDRESS", "")
     return None if address in ("", "local") else address
 
 
 @contextmanager
 def _ray_folder() -> Iterator[str | None]:
-    """Give a folder for a private session's files, None where Ray's usual one will do.
+    """Yield a folder for a private session's files, None where Ray's usual one will do.
 
     Raises:
         InputError: the path of the usual one is too long, and there is no other.

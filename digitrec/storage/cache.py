@@ -66,7 +66,7 @@ def _usable(wanted: Path, temporary: Path, user: int) -> Path | None:
 
 
 def is_complete(folder: Path) -> bool:
-    """Tell whether all of the machine code is in a folder, as whole as it was written."""
+    """Return whether all of the machine code is in a folder, as whole as it was written."""
     try:
         sizes = json.loads((folder / COMPLETE).read_bytes())
         return bool(sizes) and sizes == _sizes(folder)
@@ -119,7 +119,7 @@ def _cpu() -> tuple[str, str]:
 
 
 def _code_name() -> str:
-    """Give a hash of what machine code depends on: sources, CPU, and who compiles."""
+    """Return a hash of what machine code depends on: sources, CPU, and who compiles."""
     digest = hashlib.sha256()
     for source in sorted((Path(__file__).parent.parent / "normalize").glob("*.py")):
         digest.update(source.read_bytes())
@@ -133,7 +133,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _unsafe(folder: Path, own: Path) -> Path | None:
-    """Give what may be another user's doing: a folder from `own` down, or a file in the last."""
+    """Return what may be another user's doing: a folder from `own` down, or a file in the last."""
     paths = [own, folder.parent, folder]
     with suppress(OSError):
         paths += folder.iterdir()

@@ -14,13 +14,13 @@ from digitrec.errors import InputError
 
 
 def is_uri(location: str) -> bool:
-    """Tell whether a location is a URI, not a path of this machine."""
+    """Return whether a location is a URI, not a path of this machine."""
     return "://" in location
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` when the block ends well.
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
 
     The temporary name begins with `_`, so readers of a result folder skip it. If the block
     raises, the temporary file is removed and `path` is left as it was. What the file holds is on
@@ -96,7 +96,7 @@ def make_folder(folder: Path) -> None:
 
 
 def file_name(name: str) -> str:
-    """Give a file name for what is named otherwise: `mnist:test` → `mnist-test`."""
+    """Return a file name for what is named otherwise: `mnist:test` → `mnist-test`."""
     return re.sub(r"\W+", "-", name).strip("-")
 
 

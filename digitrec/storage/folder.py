@@ -34,7 +34,7 @@ class Folder:
     remote: "Remote | None"
 
     def below(self, name: str) -> "Folder":
-        """Give a folder in it."""
+        """Return a folder in it."""
         path = f"{self.path}/{name}" if self.remote else os.path.join(self.path, name)
         return Folder(os.path.join(self.name, name), path, self.remote)
 
@@ -88,7 +88,7 @@ class Folder:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Give a path of this machine to write a large file to; it becomes the file at the end.
+        """Yield a path of this machine to write a large file to; it becomes the file at the end.
 
         Raises:
             OSError: it can't be written; the file is then as it was, or behind a URI gone.
@@ -133,7 +133,7 @@ class Folder:
         return sorted(self.sizes(below))
 
     def sizes(self, below: str = "") -> dict[str, int]:
-        """Give the files directly below the folder, or below a folder in it: name → bytes."""
+        """Return the files directly below the folder, or below a folder in it: name → bytes."""
         if self.remote is None:
             folder = os.path.join(self.path, below)
             return {name: os.stat(os.path.join(folder, name)).st_size for name in self.names(below)}
@@ -152,7 +152,7 @@ class Folder:
             sync_folder(os.path.join(self.path, below))
 
     def is_empty(self, apart_from: str = "") -> bool:
-        """Tell whether nothing is there: no folder, or one without (other) entries.
+        """Return whether nothing is there: no folder, or one without (other) entries.
 
         Raises:
             InputError: a file stands there, or the folder can't be looked into.
@@ -205,7 +205,7 @@ def open_folder(location: str | os.PathLike[str]) -> Folder:
 
 @contextmanager
 def staged(location: str | os.PathLike[str], *, new: bool = False) -> Iterator[Path]:
-    """Give a folder of this machine to write files to, which are then in `location`.
+    """Yield a folder of this machine to write files to, which are then in `location`.
 
     Behind a URI they are sent there when the block ends well, each whole.
 

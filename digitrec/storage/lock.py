@@ -100,7 +100,7 @@ def _lock(path: str, name: str) -> int:
 
 
 def _is_file(path: str, file: int) -> bool:
-    """Tell whether an opened file is still the one of this name."""
+    """Return whether an opened file is still the one of this name."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(file))
     except FileNotFoundError:
@@ -116,7 +116,7 @@ class LeaseStore(Protocol):
     """Where a lease lies; a version is what the store calls one state of an object."""
 
     def read(self) -> tuple[bytes, str] | None:
-        """Give content and version of the lease, None where there is none."""
+        """Return content and version of the lease, None where there is none."""
 
     def write(self, content: bytes, version: str | None) -> str | None:
         """Replace this version (None: there is none yet); give the new one, None if it changed."""
@@ -229,7 +229,7 @@ class S3Store:
         )
 
     def read(self) -> tuple[bytes, str] | None:
-        """Give the lease and its ETag."""
+        """Return the lease and its ETag."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -276,7 +276,7 @@ class PlainStore:
         self._remote, self._path = remote, path
 
     def read(self) -> tuple[bytes, str] | None:
-        """Give the lease; its owner is its version."""
+        """Return the lease; its owner is its version."""
         try:
             content = self._remote.read(self._path)
         except FileNotFoundError:

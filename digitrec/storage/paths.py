@@ -31,7 +31,7 @@ class Found:
         return [f"{self.shard}#{name}" for name in self.paths]
 
     def only(self, wanted: Sequence[bool]) -> "list[Found]":
-        """Give the wanted units, in pieces if they are rows that do not follow each other."""
+        """Return the wanted units, in pieces if they are rows that do not follow each other."""
         if all(wanted):
             return [self]
         if self.shard is None:
@@ -55,7 +55,7 @@ def row_without_path(table: str, number: int) -> str:
 
 
 def without_path(path: str) -> str | None:
-    """Say what a name that `row_without_path` gave stands for; None for any other name."""
+    """Return what a name that `row_without_path` gave stands for; None for any other name."""
     named = NO_PATH.fullmatch(path)
     return None if named is None else f"the list has no path in row {named[1]}"
 

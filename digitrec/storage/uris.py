@@ -61,7 +61,7 @@ class Remote:
     bucket: str = ""  # it is the filesystem of this bucket alone, such as of its region
 
     def holds(self, uri: str) -> bool:
-        """Tell whether a URI is of this filesystem."""
+        """Return whether a URI is of this filesystem."""
         rest = uri.removeprefix(self.prefix)
         if rest == uri or (self.bucket and rest.split("/", 1)[0] != self.bucket):
             return False
@@ -72,7 +72,7 @@ class Remote:
         return self.prefix + path
 
     def path(self, uri: str) -> str:
-        """Give the filesystem's path of a URI that `uri` wrote."""
+        """Return the filesystem's path of a URI that `uri` wrote."""
         return uri.removeprefix(self.prefix)
 
     def read(self, path: str) -> bytes:
@@ -151,7 +151,7 @@ def with_retries(request: Callable[[], T]) -> T:
 
 
 def is_denied(why: OSError) -> bool:
-    """Tell whether a store refused a request for want of a right, which no other try mends."""
+    """Return whether a store refused a request for want of a right, which no other try mends."""
     return DENIED.search(str(why)) is not None
 
 
@@ -305,7 +305,7 @@ def open_uri(uri: str) -> tuple[Remote | None, str]:
 
 
 def shown(uri: str) -> str:
-    """Give a URI without user name, password and options, as it may be shown."""
+    """Return a URI without user name, password and options, as it may be shown."""
     scheme, rest = uri.split("?")[0].split("://", 1)
     # A password may hold a slash or an @ that should have been escaped. (What stands before an @
     # without a password is a name, such as that of a container of Azure.)
@@ -335,6 +335,6 @@ def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def _words(why: Exception, uri: str) -> str:
-    """Give an error's words, unless they repeat what of the URI is secret."""
+    """Return an error's words, unless they repeat what of the URI is secret."""
     words = " ".join(str(why).split())
     return "it is no valid URI" if uri in words or "@" in words else words

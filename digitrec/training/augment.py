@@ -103,7 +103,7 @@ def _places(
 
 @functools.cache
 def _basis(device: torch.device) -> Tensor:
-    """Give bumps float32 [49, 784] whose sums with normal weights have deviation 1."""
+    """Return bumps float32 [49, 784] whose sums with normal weights have deviation 1."""
     grid = torch.linspace(-2, SIDE + 1, GRID)
     along = torch.exp(-((grid[:, None] - torch.arange(SIDE)[None]) ** 2) / (2 * BUMP**2))
     bumps = (along[:, None, :, None] * along[None, :, None, :]).reshape(GRID**2, SIDE**2)

@@ -24,7 +24,7 @@ WorkerData = tuple[Arrays, Arrays, NDArray[np.float32]]
 
 
 def training_parts(recipe: Recipe, data: Path | None) -> dict[str, Arrays]:
-    """Give what a recipe is trained on, by the names that the bundle's card has for them.
+    """Return what a recipe is trained on, by the names that the bundle's card has for them.
 
     Args:
         recipe: says what of MNIST is held out, and how much is drawn.
@@ -48,7 +48,7 @@ def training_parts(recipe: Recipe, data: Path | None) -> dict[str, Arrays]:
 
 
 def _coarse(images: NDArray[np.uint8], labels: NDArray[np.uint8], recipe: Recipe) -> Arrays:
-    """Give some of MNIST's images as they are after a scan of few pixels.
+    """Return some of MNIST's images as they are after a scan of few pixels.
 
     Some are wider than they were, as digits are that a program has fitted into a square.
     """
@@ -73,7 +73,7 @@ def joined(parts: dict[str, Arrays]) -> Arrays:
 
 
 def strengths(parts: dict[str, Arrays], recipe: Recipe) -> NDArray[np.float32]:
-    """Give how much of the recipe's augmentation each of the joined images gets: float32 [N]."""
+    """Return how much of the recipe's augmentation each of the joined images gets: float32 [N]."""
     limits = [1 if name.startswith("mnist:") else recipe.drawn_strength for name in parts]
     counts = [len(labels) for _, labels in parts.values()]
     return np.repeat(np.array(limits, np.float32), counts)
@@ -85,7 +85,7 @@ def described(parts: dict[str, Arrays]) -> dict[str, Any]:
 
 
 def measuring_set(recipe: Recipe, data: Path | None) -> tuple[str, Arrays]:
-    """Give what every epoch is measured on: MNIST's test set, or the validation part.
+    """Return what every epoch is measured on: MNIST's test set, or the validation part.
 
     A run that leaves the validation part out is there to choose by it; it never sees the test set.
     """

@@ -91,7 +91,7 @@ def following(path: Path, on_record: Callable[[EpochRecord], None]) -> Iterator[
 
 @contextmanager
 def announcing(folder: Path, epochs: int) -> Iterator[Callable[[EpochRecord], None]]:
-    """Give a function that writes a record to TensorBoard (x axis: epoch) and to `logging`."""
+    """Yield a function that writes a record to TensorBoard (x axis: epoch) and to `logging`."""
     with ExitStack() as stack:
 
         @functools.cache

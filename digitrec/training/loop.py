@@ -60,7 +60,7 @@ def begin(recipe: Recipe, device: torch.device) -> tuple[nn.Module, torch.optim.
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
-    """Give the epoch's shuffle of `count` items: int64 [count], a function of seed and epoch."""
+    """Return the epoch's shuffle of `count` items: int64 [count], a function of seed and epoch."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     return torch.randperm(count, generator=generator)
 
@@ -106,7 +106,7 @@ def train_epoch(
 
 
 def loss_of(logits: Tensor, labels: Tensor, *, junk: bool) -> Tensor:
-    """Give the sum of the cross-entropies of logits float32 [N, 10] with labels int64 [N].
+    """Return the sum of the cross-entropies of logits float32 [N, 10] with labels int64 [N].
 
     Where there is junk, an eleventh class stands for it, whose logit is always 0: so the network
     learns to give digits logits above 0 and everything else logits below, without a parameter
@@ -121,7 +121,7 @@ def loss_of(logits: Tensor, labels: Tensor, *, junk: bool) -> Tensor:
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, data: Labelled, rank: int = 0, world_size: int = 1) -> Tensor:
-    """Give [sum of losses, number right] of this worker's share of `data`, float64 [2].
+    """Return [sum of losses, number right] of this worker's share of `data`, float64 [2].
 
     The shares are disjoint strides that cover the set, so their sum counts every image once.
     """

@@ -84,7 +84,7 @@ RISE = 0.1
 
 
 def learning_rate_at(recipe: Recipe, progress: float) -> float:
-    """Give the step size when a share `progress` of the run, 0 to 1, is done.
+    """Return the step size when a share `progress` of the run, 0 to 1, is done.
 
     One cycle rises over a tenth of the run from a 25th of the recipe's learning rate, and falls
     as a cosine to a 100th of it (Smith and Topin, "Super-convergence", 2018).

@@ -205,7 +205,7 @@ def _use_gpu(device: str, workers: int) -> bool:
 
 
 def _network(recipe: Recipe, trained: dict[str, Tensor]) -> nn.Module:
-    """Give the network that a bundle has, of the weights that a checkpoint has."""
+    """Return the network that a bundle has, of the weights that a checkpoint has."""
     network = NETWORKS[recipe.network](batch_norm=recipe.batch_norm)
     network.load_state_dict(trained)
     return folded(network)

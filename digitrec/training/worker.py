@@ -103,6 +103,6 @@ def _restore(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Epoch
 
 
 def load_state(checkpoint: Checkpoint) -> Any:
-    """Give what a checkpoint holds: `network`, `optimizer` and the `records` so far."""
+    """Return what a checkpoint holds: `network`, `optimizer` and the `records` so far."""
     with checkpoint.as_directory() as folder:
         return torch.load(Path(folder) / STATE, map_location="cpu", weights_only=True)

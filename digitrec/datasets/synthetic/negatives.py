@@ -11,24 +11,24 @@ from digitrec.datasets.synthetic.letters import LETTERS, SIGNS
 
 
 def any_digit(rng: Generator) -> Strokes:
-    """Give the strokes of any digit."""
+    """Return the strokes of any digit."""
     variants = DIGITS[rng.integers(10)]
     return variants[rng.integers(len(variants))](rng)
 
 
 def letter(rng: Generator) -> Strokes:
-    """Give a letter that is not shaped like a digit."""
+    """Return a letter that is not shaped like a digit."""
     variants = list(LETTERS.values())[rng.integers(len(LETTERS))]
     return variants[rng.integers(len(variants))]
 
 
 def sign(rng: Generator) -> Strokes:
-    """Give a sign."""
+    """Return a sign."""
     return list(SIGNS.values())[rng.integers(len(SIGNS))]
 
 
 def scribble(rng: Generator) -> Strokes:
-    """Give a line without a plan, or one to and fro."""
+    """Return a line without a plan, or one to and fro."""
     if rng.random() < 0.6:
         corners = int(rng.integers(7, 18))
         return [[(x, y) for x, y in rng.uniform(0, 1, (corners, 2)).tolist()]]
@@ -41,7 +41,7 @@ def scribble(rng: Generator) -> Strokes:
 
 
 def crossed_out(rng: Generator) -> Strokes:
-    """Give a digit with a cross, strokes or a scribble over it."""
+    """Return a digit with a cross, strokes or a scribble over it."""
     kind = rng.random()
     if kind < 0.35:
         over: Strokes = [[(-0.1, 0), (1.1, 1)], [(1.1, 0), (-0.1, 1)]]
@@ -54,7 +54,7 @@ def crossed_out(rng: Generator) -> Strokes:
 
 
 def two_digits(rng: Generator) -> Strokes:
-    """Give two digits beside each other, near enough to touch."""
+    """Return two digits beside each other, near enough to touch."""
     away = rng.uniform(1.0, 1.35)
     second: Strokes = [[(x + away, y) for x, y in stroke] for stroke in any_digit(rng)]
     return [*any_digit(rng), *second]

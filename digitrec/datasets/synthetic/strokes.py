@@ -42,7 +42,7 @@ def shaken(stroke: Stroke, sigma: float, rng: Generator) -> Line:
 def arc(
     x: float, y: float, width: float, height: float, start: float, sweep: float, corners: int = 9
 ) -> Stroke:
-    """Give an arc of an ellipse.
+    """Return an arc of an ellipse.
 
     Args:
         x: of its centre.
