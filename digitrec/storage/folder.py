@@ -1,16 +1,12 @@
-"""A folder that a run writes, on this machine or behind a URI.
-
-pyarrow is imported for what lies behind a URI only: on this machine nothing waits for it.
-"""
+"""A folder that a run writes: on this machine, or behind a URI."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from digitrec.errors import InputError
 from digitrec.storage.files import check_is_free, is_uri, replacing, sync_folder
@@ -19,9 +15,8 @@ if TYPE_CHECKING:
     from digitrec.storage.uris import Remote
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder that a run writes, here or behind a URI.
+class Folder(Protocol):
+    """A folder that a run writes.
 
     Names are relative to it, with `/` between their parts. What is written appears under its name
     whole or not at all, and replaces what was there. (Filesystems that show a file while it is
@@ -29,14 +24,20 @@ class Folder:
     it says so.)
     """
 
-    name: str  # as the user gave it
-    path: str  # absolute, or within `remote`
-    remote: "Remote | None"
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+
+    @property
+    def path(self) -> str:
+        """Where it is: absolute, or within `remote`."""
+
+    @property
+    def remote(self) -> "Remote | None":
+        """The filesystem that it is in; None: this machine's."""
 
     def below(self, name: str) -> "Folder":
         """Return a folder in it."""
-        path = f"{self.path}/{name}" if self.remote else os.path.join(self.path, name)
-        return Folder(os.path.join(self.name, name), path, self.remote)
 
     def read(self, name: str) -> bytes:
         """Read a file.
@@ -44,9 +45,6 @@ class Folder:
         Raises:
             OSError: it can't be read; FileNotFoundError if there is none.
         """
-        if self.remote is None:
-            return Path(self.path, name).read_bytes()
-        return self.remote.read(f"{self.path}/{name}")
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all.
@@ -54,102 +52,29 @@ class Folder:
         Raises:
             OSError: it can't be written.
         """
-        if self.remote is None:
-            with replacing(Path(self.path, name)) as temporary:
-                temporary.write_bytes(content)
-            return
-        from digitrec.storage.uris import with_retries
 
-        filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
-
-        def once() -> None:
-            # An object store takes what is this small in one request, when the stream is closed.
-            with filesystem.open_output_stream(path) as stream:
-                stream.write(content)
-
-        with_retries(once)
-
-    @contextmanager
-    def opened(self, name: str) -> Iterator[Any]:
+    def opened(self, name: str) -> AbstractContextManager[Any]:
         """Open a file to read from any place in it.
 
         Raises:
             OSError: it can't be read.
         """
-        if self.remote is None:
-            with open(os.path.join(self.path, name), "rb") as file:
-                yield file
-            return
-        from digitrec.storage.uris import with_retries
 
-        filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
-        with with_retries(lambda: filesystem.open_input_file(path)) as file:
-            yield file
-
-    @contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
+    def writing(self, name: str) -> AbstractContextManager[Path]:
         """Yield a path of this machine to write a large file to; it becomes the file at the end.
 
         Raises:
             OSError: it can't be written; the file is then as it was, or behind a URI gone.
         """
-        if self.remote is None:
-            with replacing(Path(self.path, name)) as temporary:
-                yield temporary
-            return
-        from digitrec.storage.uris import with_retries
-
-        with tempfile.TemporaryDirectory(prefix="digitrec-") as folder:
-            yield (file := Path(folder, "file"))
-
-            def once() -> None:
-                with file.open("rb") as source, self._object(name) as stream:
-                    shutil.copyfileobj(source, stream, 2**20)
-
-            with_retries(once)
-
-    @contextmanager
-    def _object(self, name: str) -> Iterator[Any]:
-        """Write an object; it appears when it is closed, and is no more if that broke off."""
-        assert self.remote is not None
-        filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
-        try:
-            with filesystem.open_output_stream(path) as stream:
-                yield stream
-        except BaseException:
-            # Closing, which an error does too, has stored what had come so far.
-            with suppress(OSError):
-                filesystem.delete_file(path)
-            raise
 
     def names(self, below: str = "") -> list[str]:
         """List the files directly below the folder, or below a folder in it, sorted."""
-        if self.remote is None:
-            try:
-                with os.scandir(os.path.join(self.path, below)) as entries:
-                    return sorted(entry.name for entry in entries if entry.is_file())
-            except FileNotFoundError:
-                return []
-        return sorted(self.sizes(below))
 
     def sizes(self, below: str = "") -> dict[str, int]:
         """Return the files directly below the folder, or below a folder in it: name → bytes."""
-        if self.remote is None:
-            folder = os.path.join(self.path, below)
-            return {name: os.stat(os.path.join(folder, name)).st_size for name in self.names(below)}
-        from pyarrow import fs
-
-        from digitrec.storage.uris import with_retries
-
-        filesystem = self.remote.filesystem
-        selector = fs.FileSelector(f"{self.path}/{below}".rstrip("/"), allow_not_found=True)
-        infos = with_retries(lambda: filesystem.get_file_info(selector))
-        return {info.base_name: info.size for info in infos if info.type == fs.FileType.File}
 
     def sync(self, below: str = "") -> None:
         """See to it that the files of the folder, or of a folder in it, outlast a power cut."""
-        if self.remote is None:
-            sync_folder(os.path.join(self.path, below))
 
     def is_empty(self, apart_from: str = "") -> bool:
         """Return whether nothing is there: no folder, or one without (other) entries.
@@ -157,35 +82,71 @@ class Folder:
         Raises:
             InputError: a file stands there, or the folder can't be looked into.
         """
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFolder:
+    """A folder of this machine; see `Folder`."""
+
+    name: str
+    path: str
+
+    @property
+    def remote(self) -> None:
+        """The filesystem: this machine's."""
+        return None
+
+    def below(self, name: str) -> "LocalFolder":
+        """Return a folder in it."""
+        return LocalFolder(os.path.join(self.name, name), os.path.join(self.path, name))
+
+    def read(self, name: str) -> bytes:
+        """Read a file."""
+        return Path(self.path, name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, whole or not at all."""
+        with replacing(Path(self.path, name)) as temporary:
+            temporary.write_bytes(content)
+
+    def opened(self, name: str) -> AbstractContextManager[Any]:
+        """Open a file to read from any place in it."""
+        return open(os.path.join(self.path, name), "rb")
+
+    def writing(self, name: str) -> AbstractContextManager[Path]:
+        """Yield a path to write a large file to; it becomes the file at the end."""
+        return replacing(Path(self.path, name))
+
+    def names(self, below: str = "") -> list[str]:
+        """List the files directly below the folder, or below a folder in it, sorted."""
         try:
-            if self.remote is None:
-                return not os.path.lexists(self.path) or set(os.listdir(self.path)) <= {apart_from}
-            from pyarrow import fs
+            with os.scandir(os.path.join(self.path, below)) as entries:
+                return sorted(entry.name for entry in entries if entry.is_file())
+        except FileNotFoundError:
+            return []
 
-            from digitrec.storage.uris import with_retries
+    def sizes(self, below: str = "") -> dict[str, int]:
+        """Return the files directly below the folder, or below a folder in it: name → bytes."""
+        folder = os.path.join(self.path, below)
+        return {name: os.stat(os.path.join(folder, name)).st_size for name in self.names(below)}
 
-            store = self.remote.filesystem
-            info = with_retries(lambda: store.get_file_info(self.path))
-            if info.type == fs.FileType.File:
-                raise NotADirectoryError(20, "Not a directory")
-            selector = fs.FileSelector(self.path, allow_not_found=True)
-            infos = with_retries(lambda: store.get_file_info(selector))
-            return {info.base_name for info in infos} <= {apart_from}
+    def sync(self, below: str = "") -> None:
+        """See to it that the files of the folder, or of a folder in it, outlast a power cut."""
+        sync_folder(os.path.join(self.path, below))
+
+    def is_empty(self, apart_from: str = "") -> bool:
+        """Return whether nothing is there: no folder, or one without (other) entries."""
+        try:
+            return not os.path.lexists(self.path) or set(os.listdir(self.path)) <= {apart_from}
         except OSError as why:
             raise InputError(f"{self.name} can't be used: {why.strerror or why}") from why
 
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
-        if self.remote is None:
-            Path(self.path, name).unlink(missing_ok=True)
-            return
-        from digitrec.storage.uris import with_retries
-
-        filesystem, path = self.remote.filesystem, f"{self.path}/{name}"
-        try:
-            with_retries(lambda: filesystem.delete_file(path))
-        except FileNotFoundError:
-            return
+        Path(self.path, name).unlink(missing_ok=True)
 
 
 def open_folder(location: str | os.PathLike[str]) -> Folder:
@@ -196,11 +157,11 @@ def open_folder(location: str | os.PathLike[str]) -> Folder:
     """
     name = os.fspath(location)
     if not is_uri(name):
-        return Folder(name, os.path.abspath(name), None)
-    from digitrec.storage.uris import open_uri, shown
+        return LocalFolder(name, os.path.abspath(name))
+    # pyarrow is imported for what lies behind a URI only: on this machine nothing waits for it.
+    from digitrec.storage.remote_folder import open_remote_folder
 
-    remote, path = open_uri(name)
-    return Folder(shown(name), path, remote)
+    return open_remote_folder(name)
 
 
 @contextmanager
