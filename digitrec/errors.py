@@ -8,6 +8,9 @@ DigitrecError                 exit 1
 └── ScanError                 one scan that can't be read: becomes its row's reason, never an exit
 """
 
+# What a run that could not finish tells, where that is so.
+GO_ON = "the same command goes on from there"
+
 
 class DigitrecError(Exception):
     """Root of the tree; the message is one sentence for the person at the terminal."""

@@ -21,7 +21,8 @@ from digitrec.model.policy import ACCEPT as ACCEPT
 from digitrec.model.policy import REVIEW as REVIEW
 from digitrec.model.policy import Decided
 from digitrec.model.shipped import DEFAULT
-from digitrec.normalize.scan import SIDE, inspect, normalize
+from digitrec.normalize.arrays import SIDE
+from digitrec.normalize.scan import inspect, normalize
 
 # A scan is a file's path, an image file's content, or pixels: uint8 [H, W], [H, W, 3] or [H, W, 4].
 Scan = str | os.PathLike[str] | bytes | NDArray[np.uint8]
@@ -120,7 +121,7 @@ def read(scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT) 
         scans = [scans]
     contents = list(map(_content, scans))
     engine = open_engine(load_bundle(model))
-    return list(read_contents(contents, len(contents), engine, noted=True))
+    return list(read_contents(contents, len(contents), engine, with_notes=True))
 
 
 def read_scans(
@@ -137,7 +138,7 @@ def read_contents(
     on_scan: Callable[[int], None] = lambda k: None,
     normalizer: Normalizer = normalize,
     *,
-    noted: bool = False,
+    with_notes: bool = False,
 ) -> Readings:
     """Read N scans as they come.
 
@@ -147,10 +148,10 @@ def read_contents(
         engine: what reads the digits.
         on_scan: told the index of each scan before it is touched, and `count` after the last.
         normalizer: what brings pixels to 28×28; another one is for comparisons.
-        noted: also tell what digitrec's own normaliser finds odd about each scan.
+        with_notes: also tell what digitrec's own normaliser finds odd about each scan.
     """
     clock = _Clock()
-    found = _prepared(contents, count, on_scan, normalizer, clock, noted=noted)
+    found = _prepared(contents, count, on_scan, normalizer, clock, with_notes=with_notes)
     answers = engine.answers(found.scans)
     probabilities, digit_score = answers.probabilities, or_unknown(answers.digit_score, count)
     confidences = probabilities.max(axis=1, initial=0)
@@ -200,7 +201,7 @@ def _prepared(
     normalizer: Normalizer,
     clock: "_Clock",
     *,
-    noted: bool,
+    with_notes: bool,
 ) -> _Prepared:
     """Decode and normalise N scans as they come; see `read_contents`."""
     normalized = np.zeros((count, SIDE, SIDE), np.uint8)
@@ -214,9 +215,9 @@ def _prepared(
         try:
             decoded = _decoded(content)
             clock.stop("decode")
-            if noted:
+            if with_notes:
                 found = inspect(decoded.pixels)
-                normalized[k], notes[k] = found.image, "; ".join(found.notes) or None
+                normalized[k], notes[k] = found.image, found.words
             else:
                 normalized[k] = normalizer(decoded.pixels)
             clock.stop("normalise")

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from digitrec.batch.chunks import Chunk
 from digitrec.batch.parts import UNREADABLE, Identity, read_file
-from digitrec.batch.stats import Tally, code
+from digitrec.batch.stats import Stats, code
 from digitrec.inputs.fetch import IN_FLIGHT
 from digitrec.inputs.stamps import UNKNOWN, current_stamp
+from digitrec.inputs.units import Found
 from digitrec.storage.files import is_uri
 from digitrec.storage.folder import Folder
-from digitrec.storage.paths import Found
 from digitrec.storage.uris import Remote
 
 # What may be otherwise the next time, though the file stays as it is.
@@ -29,7 +29,7 @@ class Kept:
 
     rows: pa.Table
     stamps: NDArray[np.int64]  # [N], see `changed`
-    tally: Tally  # of all its rows, which may be more
+    stats: Stats  # of all its rows, which may be more
 
 
 def kept(
@@ -58,7 +58,7 @@ def kept(
     places = _places(chunk.shown, rows["path"].to_pylist())
     if told.stranger(identity) or places is None or len(told.stamps) != len(rows):
         return None
-    return Kept(rows.take(pa.array(places, pa.int64())), told.stamps[places], told.tally)
+    return Kept(rows.take(pa.array(places, pa.int64())), told.stamps[places], told.stats)
 
 
 def _places(wanted: Sequence[str], names: Sequence[str]) -> list[int] | None:

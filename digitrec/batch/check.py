@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from digitrec.batch.chunks import Chunk, chunk_name, digest_of, parse_chunk
 from digitrec.batch.parts import PartError
-from digitrec.batch.stats import Tally
+from digitrec.batch.stats import Stats
 from digitrec.storage.folder import Folder
 
 # So many parts are checked by one task or thread at a time.
@@ -21,14 +21,14 @@ THREADS = 8
 class Checked:
     """What came of holding some parts against their chunks."""
 
-    tally: Tally = field(default_factory=Tally)
+    stats: Stats = field(default_factory=Stats)
     digest: int = 0  # of the chunks' files, added up
     parts: dict[int, str] = field(default_factory=dict)  # which are not as they must be, and why
     chunks: dict[int, str] = field(default_factory=dict)
 
     def add(self, other: "Checked") -> None:
         """Add what came of others."""
-        self.tally.add(other.tally)
+        self.stats.add(other.stats)
         self.digest += other.digest
         self.parts |= other.parts
         self.chunks |= other.chunks
@@ -41,8 +41,8 @@ class Checkable(Protocol):
     def folder(self) -> Folder:
         """The run's."""
 
-    def check(self, chunk: Chunk) -> Tally:
-        """Hold the chunk's file against it; give its tally, or raise PartError."""
+    def check(self, chunk: Chunk) -> Stats:
+        """Hold the chunk's file against it; give its stats, or raise PartError."""
 
 
 def check_chunks(work: Checkable, numbers: list[int]) -> Checked:
@@ -57,7 +57,7 @@ def check_chunks(work: Checkable, numbers: list[int]) -> Checked:
             continue
         checked.digest += digest_of(content)
         try:
-            checked.tally.add(work.check(chunk))
+            checked.stats.add(work.check(chunk))
         except PartError as why:
             checked.parts[number] = str(why)
     return checked

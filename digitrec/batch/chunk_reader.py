@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from digitrec.batch.chunks import CHUNKS, Chunk
-from digitrec.batch.isolated import STALL_SECONDS, read_carefully
+from digitrec.batch.isolated import CHUNK_DEATHS, STALL_SECONDS, read_isolated
 from digitrec.errors import RunError, ScanError
 from digitrec.inputs.fetch import contents
 from digitrec.inputs.listing import DEFAULT_OPTIONS, InputOptions
@@ -21,8 +21,6 @@ from digitrec.storage.folder import Folder
 from digitrec.storage.paths import readable
 from digitrec.storage.uris import Remote
 
-# A chunk whose reader died so often is read with care.
-DEATHS = 2
 # If more than half of a chunk, and at least so many, can't be read for reasons of the
 # surroundings, these are at fault and no facts about the scans.
 OUTAGE = 8
@@ -47,7 +45,7 @@ class Reader:
 
     bundle: Bundle
     remotes: tuple[Remote, ...] = ()
-    noted: bool = False
+    with_notes: bool = False
     options: InputOptions = DEFAULT_OPTIONS
     allow_missing: bool = False  # what can't be found or opened is a fact, however much it is
 
@@ -76,7 +74,7 @@ class Reader:
         stamps: list[int] = []
         if here:
             scans = self._contents(chunk, units, stamps, _StallAlarm())
-            readings = read_carefully(scans, self.bundle, noted=self.noted)
+            readings = read_isolated(scans, self.bundle, with_notes=self.with_notes)
         else:
             readings = self._as_worker(chunk, folder, units, stamps)
         signs = np.where(readings.more_frames, -1, 1)
@@ -89,12 +87,12 @@ class Reader:
         folder.write(mark, str(deaths + 1).encode())
         alarm = _StallAlarm()
         scans = self._contents(chunk, units, stamps, alarm)
-        if deaths >= DEATHS:
-            readings = read_carefully(scans, self.bundle, noted=self.noted)
+        if deaths >= CHUNK_DEATHS:
+            readings = read_isolated(scans, self.bundle, with_notes=self.with_notes)
         else:
             try:
                 readings = read_contents(
-                    scans, len(chunk), _engine(self.bundle), alarm, noted=self.noted
+                    scans, len(chunk), _engine(self.bundle), alarm, with_notes=self.with_notes
                 )
             finally:
                 alarm.off()

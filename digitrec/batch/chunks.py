@@ -20,8 +20,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from digitrec.inputs.units import Found
 from digitrec.storage.folder import Folder
-from digitrec.storage.paths import Found, readable
+from digitrec.storage.paths import readable
 
 CHUNKS, END = "_chunks", "_chunks/end.json"
 CHUNK = re.compile(r"\d{6,}\.parquet")

@@ -20,7 +20,7 @@ from digitrec.batch.parts import (
     write_part,
 )
 from digitrec.batch.run import Outcome, RunSettings, run
-from digitrec.batch.stats import Tally, span, tally
+from digitrec.batch.stats import Stats, span, stats_of
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import open_engine
 from digitrec.model.shipped import DEFAULT
@@ -30,13 +30,13 @@ from digitrec.storage.folder import Folder
 from digitrec.storage.uris import open_remotes
 
 
-def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False) -> Outcome:
+def classify(settings: RunSettings, model: str = DEFAULT, *, with_notes: bool = False) -> Outcome:
     """Classify every scan of the inputs into a result folder, or go on with that.
 
     Args:
         settings: what the run is told.
         model: a shipped bundle's name, a bundle's folder or a run folder.
-        noted: a last column `notes` tells what is odd about each scan.
+        with_notes: a last column `notes` tells what is odd about each scan.
 
     Raises:
         InputError: an input, the model or the folder can't be used; nothing was changed.
@@ -56,7 +56,7 @@ def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False
         prepare()
         return Classifier(
             folder=folder,
-            reader=Reader(bundle, remotes, noted, settings.options, settings.allow_missing),
+            reader=Reader(bundle, remotes, with_notes, settings.options, settings.allow_missing),
             identity={"run_id": run_id, **identity},
             update=settings.update,
             retry_errors=settings.retry_errors,
@@ -64,11 +64,11 @@ def classify(settings: RunSettings, model: str = DEFAULT, *, noted: bool = False
 
     policy = bundle.card.policy
     budget = None if policy.max_error is None else asdict(policy)
-    header = {**identity, "policy": budget, "notes": noted}
+    header = {**identity, "policy": budget, "notes": with_notes}
     return run("classify", header, make_classifier, settings, _summary)
 
 
-def _summary(total: Tally) -> dict[str, Any]:
+def _summary(total: Stats) -> dict[str, Any]:
     return {
         "digits": {str(digit): total.digits[str(digit)] for digit in range(10)},
         "first_frames": total.first_frames,
@@ -103,7 +103,7 @@ class Classifier:
         """Load the normaliser's machine code and the network."""
         self.reader.warm_up()
 
-    def __call__(self, number: int, *, here: bool = False) -> Tally:
+    def __call__(self, number: int, *, here: bool = False) -> Stats:
         """Classify chunk `number` and write its part, to the same name if it is done again."""
         began = time.time()
         chunk = read_chunk(self.folder, number)
@@ -114,12 +114,12 @@ class Classifier:
         counted.spans = [span(began, counted.rows)] if counted.rows else []
         return counted
 
-    def _made(self, chunk: Chunk, here: bool) -> Tally:
+    def _made(self, chunk: Chunk, here: bool) -> Stats:
         """Read a chunk and write its part."""
         read = self.reader.read(chunk, self.folder, len(chunk), here=here)
         start = time.perf_counter()
-        rows = part_table(chunk.shown, read.readings, noted=self.reader.noted)
-        counted = tally(rows, read.frames, read.readings.seconds)
+        rows = part_table(chunk.shown, read.readings, with_notes=self.reader.with_notes)
+        counted = stats_of(rows, read.frames, read.readings.seconds)
         counted.seconds["write"] = time.perf_counter() - start
         self._write(chunk.number, rows, counted, read.stamps)
         return counted
@@ -130,7 +130,7 @@ class Classifier:
             return None
         return again.kept(self.folder, part_name(chunk.number), chunk, self.identity)
 
-    def _mended(self, chunk: Chunk, kept: again.Kept, here: bool) -> Tally:
+    def _mended(self, chunk: Chunk, kept: again.Kept, here: bool) -> Stats:
         """Read again what changed or failed of a chunk, and write its part if need be."""
         stale = np.zeros(len(chunk), bool)
         if self.update:
@@ -138,23 +138,23 @@ class Classifier:
         if self.retry_errors:
             stale |= again.failed(kept.rows)
         stale = again.whole_pieces(chunk, stale)
-        if not stale.any() and kept.tally.rows == len(chunk):
-            return Tally()
+        if not stale.any() and kept.stats.rows == len(chunk):
+            return Stats()
         some = chunk.only(stale.tolist())
         read = self.reader.read(some, self.folder, len(chunk), here=here)
-        new = part_table(some.shown, read.readings, noted=self.reader.noted)
+        new = part_table(some.shown, read.readings, with_notes=self.reader.with_notes)
         stamps = kept.stamps.copy()
         stamps[stale] = read.stamps
         rows = again.merged(kept.rows, new, stale)
-        spent = kept.tally.seconds, read.readings.seconds
+        spent = kept.stats.seconds, read.readings.seconds
         seconds = {
             stage: sum(some.get(stage, 0.0) for some in spent) for stage in spent[0] | spent[1]
         }
-        counted = tally(rows, int((stamps < 0).sum()), seconds)
+        counted = stats_of(rows, int((stamps < 0).sum()), seconds)
         self._write(chunk.number, rows, counted, stamps.tolist())
-        return replace(tally(new, read.frames, read.readings.seconds), changed=int(stale.sum()))
+        return replace(stats_of(new, read.frames, read.readings.seconds), changed=int(stale.sum()))
 
-    def _write(self, number: int, rows: pa.Table, counted: Tally, stamps: list[int]) -> None:
+    def _write(self, number: int, rows: pa.Table, counted: Stats, stamps: list[int]) -> None:
         check_run_id(self.folder, str(self.identity["run_id"]))
         write_part(self.folder, number, rows, counted, self.identity, stamps)
 
@@ -162,9 +162,9 @@ class Classifier:
         """Return the numbers of the parts that are there."""
         return numbers_of(self.folder, "part")
 
-    def check(self, chunk: Chunk) -> Tally:
+    def check(self, chunk: Chunk) -> Stats:
         """Hold a part against its chunk, unit by unit."""
-        return check_part(self.folder, part_name(chunk.number), chunk.shown, self.identity).tally
+        return check_part(self.folder, part_name(chunk.number), chunk.shown, self.identity).stats
 
     def forget(self, number: int) -> None:
         """Delete the part of chunk `number`."""

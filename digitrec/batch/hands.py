@@ -9,7 +9,7 @@ from typing import Protocol
 from digitrec.batch.check import Checked, check_in_threads
 from digitrec.batch.listing import Listing, list_chunks
 from digitrec.batch.shares import make_plan
-from digitrec.batch.stats import Tally
+from digitrec.batch.stats import Stats
 from digitrec.batch.task import Work
 from digitrec.runtime.interrupt import interrupt_waits
 
@@ -21,8 +21,8 @@ class Hands(Protocol):
     def work(self) -> Work:
         """What is done with a chunk."""
 
-    def do(self, listing: Listing) -> Iterator[Tally]:
-        """Do all chunks of a listing; give the tally of each as it comes.
+    def do(self, listing: Listing) -> Iterator[Stats]:
+        """Do all chunks of a listing; give the stats of each as it comes.
 
         Raises:
             RunError: one can't be done, for a reason that lasts.
@@ -38,7 +38,7 @@ class HereHands:
     def __init__(self, work: Work) -> None:
         self.work = work
 
-    def do(self, listing: Listing) -> Iterator[Tally]:
+    def do(self, listing: Listing) -> Iterator[Stats]:
         """Do all chunks of a listing; see `Hands`."""
         plan = make_plan(self.work.folder, listing.inputs, most=1)
         for number in list_chunks(self.work.folder, listing, plan):

@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from itertools import chain
@@ -37,19 +38,25 @@ POLL_SECONDS = 0.02
 # A child has this long to get ready at least: forking is quick, opening a network takes 0.1 s.
 START_SECONDS = 5.0
 READY = "ready"
-# A child that dies before it touches a scan has another reason; so often it is tried again.
-TRIES = 3
+NOWHERE = -1  # the place of a child that has touched no scan yet
+# A chunk whose worker died so often is read in a child process,
+CHUNK_DEATHS = 2
+# where a scan that killed so many children gets a row that says so: once may be a chance, such as
+# a kill for want of memory.
+SCAN_DEATHS = 2
+# A child that dies before it touches a scan has another reason; after so many the run ends.
+OTHER_DEATHS = 3
 PR_SET_PDEATHSIG = 1
 
 C = TypeVar("C", bound=Content)
 
 
-def read_carefully(
+def read_isolated(
     contents: Iterable[Content],
     bundle: Bundle,
     stall_seconds: float = STALL_SECONDS,
     *,
-    noted: bool = False,
+    with_notes: bool = False,
 ) -> Readings:
     """Read scans as `read_contents` does, whatever they do to the process that reads them.
 
@@ -57,7 +64,7 @@ def read_carefully(
         contents: as `read_contents` takes them.
         bundle: what reads the digits.
         stall_seconds: a child that is longer at one scan is killed.
-        noted: as `read_contents` takes it.
+        with_notes: as `read_contents` takes it.
 
     Returns:
         The readings; a scan that killed its reader has the reason `crashed: …`.
@@ -65,7 +72,7 @@ def read_carefully(
     Raises:
         RunError: children die without touching a scan.
     """
-    child = _Child(bundle, stall_seconds, noted)
+    child = _Child(bundle, stall_seconds, with_notes)
     try:
         start = time.perf_counter()
         pieces, reading = [], 0.0
@@ -98,8 +105,8 @@ def batches(contents: Iterable[C], scans: int) -> Iterator[list[C]]:
 class _Child:
     """A process that reads batches, and its replacements."""
 
-    def __init__(self, bundle: Bundle, stall_seconds: float, noted: bool) -> None:
-        self._bundle, self._stall_seconds, self._noted = bundle, stall_seconds, noted
+    def __init__(self, bundle: Bundle, stall_seconds: float, with_notes: bool) -> None:
+        self._bundle, self._stall_seconds, self._with_notes = bundle, stall_seconds, with_notes
         # A forked child has all modules loaded; elsewhere than on Linux forking is not safe.
         load()
         self._context: Any = multiprocessing.get_context(
@@ -108,13 +115,13 @@ class _Child:
         self._start()
 
     def _start(self) -> None:
-        self._place = self._context.RawValue("q", -1)
+        self._place = self._context.RawValue("q", NOWHERE)
         self._is_ready = False
         self._pipe, theirs = self._context.Pipe()
         _limit(self._pipe, self._stall_seconds)
         self._process = self._context.Process(
             target=_serve,
-            args=(theirs, self._place, self._bundle, self._noted),
+            args=(theirs, self._place, self._bundle, self._with_notes),
             daemon=True,
         )
         self._process.start()
@@ -127,23 +134,21 @@ class _Child:
 
     def read(self, batch: list[Content]) -> Readings:
         """Read a batch, with as many children as it kills."""
-        innocent_deaths = 0
-        suspected: set[int] = set()
+        deaths: Counter[int] = Counter()
         while True:
-            self._place.value = -1
+            self._place.value = NOWHERE
             answer = self._ask(batch)
             if isinstance(answer, Readings):
                 return answer
             place = self._place.value
             self.stop()
             self._start()
-            if 0 <= place < len(batch):
-                # Once may be a chance, such as a kill for want of memory; twice is its doing.
-                if place in suspected:
-                    batch = [*batch[:place], ScanError("crashed", answer), *batch[place + 1 :]]
-                suspected.add(place)
-            elif (innocent_deaths := innocent_deaths + 1) == TRIES:
+            touched = place if 0 <= place < len(batch) else NOWHERE
+            deaths[touched] += 1
+            if touched == NOWHERE and deaths[touched] == OTHER_DEATHS:
                 raise RunError(f"the process that reads the scans fails: {answer}")
+            if touched != NOWHERE and deaths[touched] == SCAN_DEATHS:
+                batch = [*batch[:place], ScanError("crashed", answer), *batch[place + 1 :]]
 
     def _ask(self, batch: list[Content]) -> Readings | str:
         """Return a batch's readings, or how the child ended."""
@@ -196,7 +201,7 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _serve(pipe: Connection, place: Any, bundle: Bundle, noted: bool) -> None:
+def _serve(pipe: Connection, place: Any, bundle: Bundle, with_notes: bool) -> None:
     """Read batches until the parent ends: what the child does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -214,7 +219,7 @@ def _serve(pipe: Connection, place: Any, bundle: Bundle, noted: bool) -> None:
             batch: list[Content] = pipe.recv()
         except EOFError:
             return
-        pipe.send(read_contents(batch, len(batch), engine, note, noted=noted))
+        pipe.send(read_contents(batch, len(batch), engine, note, with_notes=with_notes))
 
 
 def join(pieces: list[Readings]) -> Readings:

@@ -19,9 +19,10 @@ from digitrec.batch.shares import UNSHARED, Plan, has_ended, share_of, write_sha
 from digitrec.inputs.dedup import Seen
 from digitrec.inputs.listing import DEFAULT_OPTIONS, InputOptions, keys
 from digitrec.inputs.shares import stream_share
+from digitrec.inputs.units import Found
 from digitrec.inputs.walk import Notes
 from digitrec.storage.folder import Folder
-from digitrec.storage.paths import Found, readable
+from digitrec.storage.paths import readable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ from digitrec.batch.isolated import batches
 from digitrec.batch.manifest import check_run_id
 from digitrec.batch.parts import Identity, check_part, footer, numbers_of
 from digitrec.batch.run import Outcome, RunSettings, run
-from digitrec.batch.stats import Tally, code, span
+from digitrec.batch.stats import Stats, code, span
 from digitrec.errors import InputError, ScanError
 from digitrec.inputs.fetch import contents
 from digitrec.inputs.listing import sort_inputs, stream_inputs
@@ -103,28 +103,28 @@ class Packer:
     def warm_up(self) -> None:
         """Load nothing: reading and writing need no more than is there."""
 
-    def __call__(self, number: int, *, here: bool = False) -> Tally:
+    def __call__(self, number: int, *, here: bool = False) -> Stats:
         """Pack chunk `number` into its shard, to the same name if it is done again."""
         began = time.time()
         chunk = read_chunk(self.folder, number)
         changed = self._changed(chunk)
         if changed == 0:
-            return Tally()
-        tally, stamps = Tally(rows=len(chunk)), list[int]()
+            return Stats()
+        stats, stamps = Stats(rows=len(chunk)), list[int]()
         schema = shard_schema()
         with self.folder.writing(shard_name(number)) as file:
             with parquet.ParquetWriter(
                 file, schema, compression="zstd", use_dictionary=False, write_statistics=False
             ) as writer:
-                for table in self._row_groups(chunk, tally, stamps):
+                for table in self._row_groups(chunk, stats, stamps):
                     start = time.perf_counter()
                     writer.write_table(table)
-                    tally.seconds["write"] += time.perf_counter() - start
-                writer.add_key_value_metadata(footer(tally, self.identity, stamps))
+                    stats.seconds["write"] += time.perf_counter() - start
+                writer.add_key_value_metadata(footer(stats, self.identity, stamps))
             check_run_id(self.folder, str(self.identity["run_id"]))
-        tally.spans = [span(began, tally.rows)]
-        tally.changed = changed or 0
-        return tally
+        stats.spans = [span(began, stats.rows)]
+        stats.changed = changed or 0
+        return stats
 
     def _changed(self, chunk: Chunk) -> int | None:
         """Return how many scans of a kept shard changed since; None: there is none to keep.
@@ -144,11 +144,11 @@ class Packer:
         if self.retry_errors:
             stale |= kept.stamps == UNKNOWN
         changed = int(stale.sum())
-        return changed if changed or kept.tally.rows == len(chunk) else None
+        return changed if changed or kept.stats.rows == len(chunk) else None
 
-    def _row_groups(self, chunk: Chunk, tally: Tally, stamps: list[int]) -> Iterator[pa.Table]:
+    def _row_groups(self, chunk: Chunk, stats: Stats, stamps: list[int]) -> Iterator[pa.Table]:
         """Read a chunk's files in batches that fit into memory; count what comes."""
-        tally.seconds = {"read": 0.0, "write": 0.0}
+        stats.seconds = {"read": 0.0, "write": 0.0}
         names = chunk.shown
         scans = (
             scan for piece in chunk.pieces for scan in contents(piece.paths, self.remotes, stamps)
@@ -156,11 +156,11 @@ class Packer:
         done, start = 0, time.perf_counter()
         for batch in batches(scans, LARGEST_SIZE):
             failed = [str(one) if isinstance(one, ScanError) else None for one in batch]
-            tally.decisions[ERROR] += len(batch) - failed.count(None)
-            tally.decisions[PACKED] += failed.count(None)
-            tally.errors.update(code(reason) for reason in failed if reason)
+            stats.decisions[ERROR] += len(batch) - failed.count(None)
+            stats.decisions[PACKED] += failed.count(None)
+            stats.errors.update(code(reason) for reason in failed if reason)
             packed = [None if isinstance(one, ScanError) else one for one in batch]
-            tally.seconds["read"] += time.perf_counter() - start
+            stats.seconds["read"] += time.perf_counter() - start
             rows = [names[done : done + len(batch)], packed, failed]
             yield pa.table(rows, schema=shard_schema())
             done, start = done + len(batch), time.perf_counter()
@@ -169,9 +169,9 @@ class Packer:
         """Return the numbers of the shards that are there."""
         return numbers_of(self.folder, "shard")
 
-    def check(self, chunk: Chunk) -> Tally:
+    def check(self, chunk: Chunk) -> Stats:
         """Hold a shard against its chunk, unit by unit."""
-        return check_part(self.folder, shard_name(chunk.number), chunk.shown, self.identity).tally
+        return check_part(self.folder, shard_name(chunk.number), chunk.shown, self.identity).stats
 
     def forget(self, number: int) -> None:
         """Delete the shard of chunk `number`."""

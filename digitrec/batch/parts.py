@@ -14,11 +14,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from digitrec.batch.stats import Tally
+from digitrec.batch.stats import Stats
 from digitrec.reader import Readings
 from digitrec.storage.folder import Folder
 
-TALLY, IDENTITY, STAMPS = b"digitrec.tally", b"digitrec.run", b"digitrec.stamps"
+STATS, IDENTITY, STAMPS = b"digitrec.tally", b"digitrec.run", b"digitrec.stamps"
 # Whose a part is: ids of the run, the model, its calibration and policy, and the normaliser's
 # version.
 Identity = Mapping[str, str | None]
@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
 NOTES = pa.field("notes", pa.string())  # the last column, where it is asked for
 
 
-def part_table(shown: Sequence[str], readings: Readings, *, noted: bool = False) -> pa.Table:
+def part_table(shown: Sequence[str], readings: Readings, *, with_notes: bool = False) -> pa.Table:
     """Make the rows of a part, in `SCHEMA`: one for each unit, by its name, and its reading."""
     no_digit = ~readings.has_digit
     undecoded = readings.widths == 0
@@ -62,7 +62,9 @@ def part_table(shown: Sequence[str], readings: Readings, *, noted: bool = False)
         ],
         schema=SCHEMA,
     )
-    return table.append_column(NOTES, pa.array(readings.notes, pa.string())) if noted else table
+    if not with_notes:
+        return table
+    return table.append_column(NOTES, pa.array(readings.notes, pa.string()))
 
 
 def part_name(number: int) -> str:
@@ -74,27 +76,27 @@ def write_part(
     folder: Folder,
     number: int,
     table: pa.Table,
-    tally: Tally,
+    stats: Stats,
     identity: Identity,
     stamps: Sequence[int] = (),
 ) -> None:
     """Write part `number` of a result, with all that its footer tells; a retry replaces it.
 
-    The time that writing takes is added to `tally`.
+    The time that writing takes is added to `stats`.
     """
     start = time.perf_counter()
     content = io.BytesIO()
-    table = table.replace_schema_metadata(footer(tally, identity, stamps))
+    table = table.replace_schema_metadata(footer(stats, identity, stamps))
     parquet.write_table(table, content, compression="zstd")
     folder.write(part_name(number), content.getvalue())
-    tally.seconds["write"] = tally.seconds.get("write", 0.0) + time.perf_counter() - start
+    stats.seconds["write"] = stats.seconds.get("write", 0.0) + time.perf_counter() - start
 
 
-def footer(tally: Tally, identity: Identity, stamps: Sequence[int]) -> dict[bytes, bytes]:
-    """Return what a file of a run tells of itself: tally, whose it is, and its scans' stamps."""
+def footer(stats: Stats, identity: Identity, stamps: Sequence[int]) -> dict[bytes, bytes]:
+    """Return what a file of a run tells of itself: stats, whose it is, and its scans' stamps."""
     packed = zlib.compress(np.array(stamps, "<i8").tobytes(), 1)
     return {
-        TALLY: tally.to_json().encode(),
+        STATS: stats.to_json().encode(),
         IDENTITY: json.dumps(dict(identity)).encode(),
         STAMPS: base64.b64encode(packed),
     }
@@ -104,7 +106,7 @@ def footer(tally: Tally, identity: Identity, stamps: Sequence[int]) -> dict[byte
 class Footer:
     """What `footer` wrote."""
 
-    tally: Tally
+    stats: Stats
     identity: dict[str, str | None]
     stamps: NDArray[np.int64]  # [N], 0 where a scan could not be read
 
@@ -119,7 +121,7 @@ class Footer:
         told = file.metadata.metadata or {}
         stamps = zlib.decompress(base64.b64decode(told[STAMPS]))
         return cls(
-            Tally.from_json(told[TALLY]),
+            Stats.from_json(told[STATS]),
             json.loads(told[IDENTITY]),
             np.frombuffer(stamps, "<i8").astype(np.int64),
         )
@@ -166,7 +168,7 @@ def check_part(folder: Folder, name: str, shown: Sequence[str], identity: Identi
         raise PartError(f"can't be used ({' '.join(str(why).split())})") from why
     if (stranger := told.stranger(identity)) is not None:
         raise PartError(f"is of another run ({stranger})")
-    if not paths.equals(pa.array(shown, pa.string())) or told.tally.rows != len(shown):
+    if not paths.equals(pa.array(shown, pa.string())) or told.stats.rows != len(shown):
         raise PartError("has other rows than its chunk has units")
     return told
 

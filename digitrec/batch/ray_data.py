@@ -1,7 +1,7 @@
 """A run's chunks on Ray Data: one task lists the inputs, all others do a chunk each.
 
 The listing is a source that yields the numbers of chunks as it writes them, so that the first
-part is there long before the listing ends. Only numbers go out to the tasks and only tallies come
+part is there long before the listing ends. Only numbers go out to the tasks and only stats come
 back: no path and no pixel goes through Ray's object store. A task whose worker dies is called
 again by Ray; as a chunk's part is named by its number, that is the same as calling it once.
 """
@@ -25,9 +25,9 @@ from ray.data.datasource import Datasource, ReadTask
 from digitrec.batch.check import Checked, check_chunks, check_in_threads, together
 from digitrec.batch.listing import Listing, list_share
 from digitrec.batch.shares import Plan, make_plan
-from digitrec.batch.stats import Tally
-from digitrec.batch.task import GO_ON, Work
-from digitrec.errors import RunError
+from digitrec.batch.stats import Stats
+from digitrec.batch.task import Work
+from digitrec.errors import GO_ON, RunError
 
 # cluster which can grow sees the need to.
 QUEUED, QUEUED_PER_CPU = 256, 4
@@ -67,7 +67,7 @@ def _blocks(work: Work, listing: Listing, plan: Plan, share: int) -> Iterator[pa
 
 
 def _do(block: pa.Table, work: Work) -> pa.Table:
-    return pa.table({"tally": [work(number).to_json() for number in block["number"].to_pylist()]})
+    return pa.table({"stats": [work(number).to_json() for number in block["number"].to_pylist()]})
 
 
 def _warm_up(work: Work) -> None:
@@ -80,8 +80,8 @@ class RayHands:
     def __init__(self, work: Work) -> None:
         self.work = work
 
-    def do(self, listing: Listing) -> Iterator[Tally]:
-        """Do all chunks of a listing; give the tally of each as it comes.
+    def do(self, listing: Listing) -> Iterator[Stats]:
+        """Do all chunks of a listing; give the stats of each as it comes.
 
         Raises:
             RunError: a chunk can't be done, for a reason that lasts.
@@ -95,7 +95,7 @@ class RayHands:
             for _ in range(cpus):
                 warm_up.remote(self.work)
             plan = make_plan(self.work.folder, listing.inputs, cpus // CPUS_PER_SHARE)
-            tallies = ray.data.read_datasource(
+            parts = ray.data.read_datasource(
                 ChunkSource(self.work, listing, plan),
                 override_num_blocks=plan.count,
                 num_cpus=0,  # it waits more than it works, and must not be fused with the others
@@ -107,8 +107,8 @@ class RayHands:
                 compute=ray.data.TaskPoolStrategy(size=max(QUEUED, QUEUED_PER_CPU * cpus)),
             )
             with _failures():
-                for row in tallies.iter_rows():
-                    yield Tally.from_json(row["tally"])
+                for row in parts.iter_rows():
+                    yield Stats.from_json(row["stats"])
 
     def check(self, numbers: list[int]) -> Iterator[Checked]:
         """Hold parts against their chunks, in tasks: the driver alone would take long over many.

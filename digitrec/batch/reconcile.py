@@ -6,17 +6,17 @@ from digitrec.batch import manifest
 from digitrec.batch.check import Checked
 from digitrec.batch.chunks import End, chunk_numbers, shown_digest
 from digitrec.batch.hands import Hands
-from digitrec.batch.stats import Tally
+from digitrec.batch.stats import Stats
 from digitrec.errors import RunError
 
 log = logging.getLogger(__name__)
 
 
-def reconcile(hands: Hands, end: End) -> tuple[Tally, list[str]]:
+def reconcile(hands: Hands, end: End) -> tuple[Stats, list[str]]:
     """Check all chunks and parts; delete what is damaged or another run's, so that it is made anew.
 
     Returns:
-        The tally of all parts, and what was deleted, in words.
+        The stats of all parts, and what was deleted, in words.
 
     Raises:
         RunError: there is a part of no chunk, or a chunk was replaced since it was listed.
@@ -40,4 +40,4 @@ def reconcile(hands: Hands, end: End) -> tuple[Tally, list[str]]:
         manifest.forget_chunk(work.folder, number)
     if not damaged and (len(numbers) != end.chunks or shown_digest(total.digest) != end.digest):
         raise RunError(f"another run has written to {work.folder.name} too: use --overwrite")
-    return total.tally, damaged
+    return total.stats, damaged

@@ -20,10 +20,10 @@ from digitrec.batch.hands import Hands, here_hands, ray_hands
 from digitrec.batch.listing import Listing
 from digitrec.batch.reconcile import reconcile
 from digitrec.batch.shares import forget_end
-from digitrec.batch.stats import Tally, counts, limit, speed
-from digitrec.batch.task import GO_ON, Work
+from digitrec.batch.stats import Stats, counts, limit, speed
+from digitrec.batch.task import Work
 from digitrec.batch.trace import Trace
-from digitrec.errors import InputError, RunError
+from digitrec.errors import GO_ON, InputError, RunError
 from digitrec.inputs.listing import (
     DEFAULT_OPTIONS,
     InputOptions,
@@ -76,7 +76,7 @@ def run(
     identity: Mapping[str, Any],
     make_work: Callable[[Folder, str], Work],
     settings: RunSettings,
-    summary: Callable[[Tally], dict[str, Any]] = lambda total: {},
+    summary: Callable[[Stats], dict[str, Any]] = lambda total: {},
 ) -> Outcome:
     """Begin a run, or go on with it, to its end.
 
@@ -86,7 +86,7 @@ def run(
             run is gone on with only where it is the same.
         make_work: makes what is done with a chunk, given the run's folder and id.
         settings: what the run is told.
-        summary: what `_run.json` tells of the tally of all parts, beside the counts.
+        summary: what `_run.json` tells of the stats of all parts, beside the counts.
 
     Raises:
         InputError: an input or the folder can't be used; nothing was changed.
@@ -101,12 +101,12 @@ def run(
         return Outcome(earlier, worked=False)
     _keep_apart(folder, settings.inputs)
     some_needed = earlier is None or settings.update
-    few = _are_few(settings.inputs, settings.options, some_needed=some_needed)
+    is_small = _is_small(settings.inputs, settings.options, some_needed=some_needed)
     try:
         with exclusive(folder, settings.out) as check_lock:
             begun = _begin(folder, header, settings)
             work = make_work(folder, begun["run_id"])
-            total, figures = _work(work, settings, few, check_lock, began)
+            total, figures = _work(work, settings, is_small, check_lock, began)
             check_lock()
             for below in (CHUNKS, ""):  # the names of all that the record will vouch for
                 folder.sync(below)
@@ -153,9 +153,9 @@ def _begin(folder: Folder, header: Mapping[str, Any], settings: RunSettings) -> 
 
 
 def _work(
-    work: Work, settings: RunSettings, few: bool, check_lock: Callable[[], None], began: float
-) -> tuple[Tally, dict[str, Any]]:
-    """Do what is not done, and count all; give the tally of all parts and the run's figures."""
+    work: Work, settings: RunSettings, is_small: bool, check_lock: Callable[[], None], began: float
+) -> tuple[Stats, dict[str, Any]]:
+    """Do what is not done, and count all; give the stats of all parts and the run's figures."""
     done = work.done()
     listing = Listing(
         inputs=_absolute(settings.inputs),
@@ -165,8 +165,8 @@ def _work(
         update=settings.update,
         size=work.size,
     )
-    here = few or (not listing.again and _little_is_left(work, done))
-    made, trace = Tally(), Trace()
+    here = is_small or (not listing.again and _little_is_left(work, done))
+    made, trace = Stats(), Trace()
     with (here_hands if here else ray_hands)(work) as hands:
         for part in _parts(hands, listing, settings.quiet):
             check_lock()
@@ -199,7 +199,7 @@ def _absolute(inputs: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(given if is_uri(given) else os.path.abspath(given) for given in inputs)
 
 
-def _checked(hands: Hands, listing: Listing, quiet: bool) -> tuple[Tally, End]:
+def _checked(hands: Hands, listing: Listing, quiet: bool) -> tuple[Stats, End]:
     """Hold all parts against their chunks; make again what is damaged.
 
     Raises:
@@ -227,7 +227,7 @@ def _keep_apart(folder: Folder, inputs: tuple[str, ...]) -> None:
                 raise InputError(f"the input {readable(given)} lies in --out: choose another --out")
 
 
-def _are_few(inputs: tuple[str, ...], options: InputOptions, *, some_needed: bool) -> bool:
+def _is_small(inputs: tuple[str, ...], options: InputOptions, *, some_needed: bool) -> bool:
     """Look at the first inputs: are there at most `SMALL`?
 
     Raises:
@@ -264,12 +264,12 @@ def _little_is_left(work: Work, done: frozenset[int]) -> bool:
     return sum(len(read_chunk(work.folder, number)) for number in left) <= SMALL
 
 
-def _parts(hands: Hands, listing: Listing, quiet: bool) -> Iterator[Tally]:
+def _parts(hands: Hands, listing: Listing, quiet: bool) -> Iterator[Stats]:
     """Do all chunks of a listing; show how far they are and what limits them."""
     work = hands.work
     total: int | None = None
     looked = 0.0
-    spent = Tally()
+    spent = Stats()
     with progress(work.name, None, quiet=quiet) as advance:
         for part in hands.do(listing):
             if not quiet and total is None and time.monotonic() - looked > LOOK_SECONDS:

@@ -1,4 +1,4 @@
-"""Tallies: what parts came to, one by one and together, and how fast."""
+"""Stats: what parts came to, one by one and together, and how fast."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def span(began: float, rows: int) -> Span:
 
 
 @dataclass(slots=True)
-class Tally:
+class Stats:
     """What a part, or all of them together, came to."""
 
     rows: int = 0
@@ -37,7 +37,7 @@ class Tally:
     spans: list[Span] = field(default_factory=list)  # one a part
     changed: int = 0  # units that were read again, as they had changed or could not be read
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "Stats") -> None:
         """Add another part's counts to these."""
         self.rows += other.rows
         self.first_frames += other.first_frames
@@ -55,7 +55,7 @@ class Tally:
         return json.dumps({item.name: getattr(self, item.name) for item in fields(self)})
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Tally":
+    def from_json(cls, text: str | bytes) -> "Stats":
         """Read what `to_json` wrote."""
         content: dict[str, Any] = json.loads(text)
         for name in ("decisions", "digits", "reviews", "errors"):
@@ -64,7 +64,7 @@ class Tally:
         return cls(**content)
 
 
-def tally(rows: pa.Table, frames: int, seconds: dict[str, float]) -> Tally:
+def stats_of(rows: pa.Table, frames: int, seconds: dict[str, float]) -> Stats:
     """Count the rows of a part.
 
     Args:
@@ -73,7 +73,7 @@ def tally(rows: pa.Table, frames: int, seconds: dict[str, float]) -> Tally:
         seconds: by stage, what the part took so far.
     """
     decisions = rows["decision"].cast(pa.string())
-    return Tally(
+    return Stats(
         rows=len(rows),
         first_frames=frames,
         decisions=Counter(decisions.to_pylist()),
@@ -95,7 +95,7 @@ def code(reason: str) -> str:
     return reason.split(":")[0]
 
 
-def counts(total: Tally, end: End, decisions: tuple[str, ...]) -> dict[str, Any]:
+def counts(total: Stats, end: End, decisions: tuple[str, ...]) -> dict[str, Any]:
     """Return the counts of `_run.json`: those of all parts, held against the listing.
 
     Raises:
@@ -120,11 +120,11 @@ def limit(seconds: dict[str, float]) -> str:
     return f"{stage} {100 * seconds[stage] / max(sum(seconds.values()), 1e-9):.0f} %"
 
 
-def speed(total: Tally, began: float, ended: float) -> dict[str, Any]:
+def speed(total: Stats, began: float, ended: float) -> dict[str, Any]:
     """Return how fast the parts of this call were made.
 
     Args:
-        total: the tally of those parts.
+        total: the stats of those parts.
         began: when the command was called, in seconds since 1970.
         ended: when the last part was there.
 

@@ -3,10 +3,8 @@
 from typing import Protocol
 
 from digitrec.batch.chunks import Chunk
-from digitrec.batch.stats import Tally
+from digitrec.batch.stats import Stats
 from digitrec.storage.folder import Folder
-
-GO_ON = "the same command goes on from there"
 
 
 class Work(Protocol):
@@ -30,7 +28,7 @@ class Work(Protocol):
     def warm_up(self) -> None:
         """Load in a worker what chunks will need, while there is none yet."""
 
-    def __call__(self, number: int, *, here: bool = False) -> Tally:
+    def __call__(self, number: int, *, here: bool = False) -> Stats:
         """Do chunk `number`, `here` in the user's own process, and write its part.
 
         Where its part is there already, only what changed since is done again.
@@ -39,8 +37,8 @@ class Work(Protocol):
     def done(self) -> frozenset[int]:
         """Return the numbers of the parts that are there."""
 
-    def check(self, chunk: Chunk) -> Tally:
-        """Hold a part against its chunk; give its tally, or raise PartError."""
+    def check(self, chunk: Chunk) -> Stats:
+        """Hold a part against its chunk; give its stats, or raise PartError."""
 
     def forget(self, number: int) -> None:
         """Delete the part of chunk `number`, so that it is made again."""

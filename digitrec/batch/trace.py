@@ -6,7 +6,7 @@ The format is Chrome's "Trace Event Format": complete events (`ph: X`) in micros
 import json
 from typing import Any
 
-from digitrec.batch.stats import Tally
+from digitrec.batch.stats import Stats
 
 
 class Trace:
@@ -16,7 +16,7 @@ class Trace:
         self._events: list[dict[str, Any]] = []
         self._workers: dict[str, int] = {}
 
-    def add(self, part: Tally) -> None:
+    def add(self, part: Stats) -> None:
         """Add a part: one bar, and below it its stages, each as long as it took in all.
 
         The stages of a part's scans alternate; here they stand one after the other.

@@ -10,7 +10,7 @@ from digitrec.batch import again, manifest
 from digitrec.batch.check import THREADS, Checked, check_in_threads
 from digitrec.batch.chunks import Chunk, chunk_numbers, read_chunk, read_end, shown_digest
 from digitrec.batch.parts import Identity, check_part, numbers_of
-from digitrec.batch.stats import Tally
+from digitrec.batch.stats import Stats
 from digitrec.errors import InputError
 from digitrec.inputs.dedup import Seen
 from digitrec.inputs.listing import InputOptions, keys, stream_inputs
@@ -51,9 +51,9 @@ class Result:
         """Name the file of a chunk."""
         return f"{self.kind}-{number:06d}.parquet"
 
-    def check(self, chunk: Chunk) -> Tally:
+    def check(self, chunk: Chunk) -> Stats:
         """Hold a file against its chunk, unit by unit."""
-        return check_part(self.folder, self.name(chunk.number), chunk.shown, self.identity).tally
+        return check_part(self.folder, self.name(chunk.number), chunk.shown, self.identity).stats
 
 
 def verify(
@@ -98,8 +98,8 @@ def _verify_parts(
     numbers, total = chunk_numbers(result.folder), Checked()
     for checked in check_in_threads(result, numbers):
         total.add(checked)
-        advance(checked.tally.rows)
-    verified.rows, verified.parts = total.tally.rows, len(numbers)
+        advance(checked.stats.rows)
+    verified.rows, verified.parts = total.stats.rows, len(numbers)
     problems = [f"{result.name(number)} {why}" for number, why in sorted(total.parts.items())]
     problems += [f"chunk {number} {why}" for number, why in sorted(total.chunks.items())]
     strangers = numbers_of(result.folder, result.kind) - set(numbers)
@@ -110,9 +110,9 @@ def _verify_parts(
             problems.append("its listing has no end")
         elif (end.chunks, end.digest) != (len(numbers), shown_digest(total.digest)):
             problems.append("its chunks are not those that were listed")
-        elif run["counts"]["rows"] != total.tally.rows:
+        elif run["counts"]["rows"] != total.stats.rows:
             problems.append(
-                f"_run.json counts {run['counts']['rows']} rows, there are {total.tally.rows}"
+                f"_run.json counts {run['counts']['rows']} rows, there are {total.stats.rows}"
             )
     verified.problems += problems
 

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 def _classify(options: argparse.Namespace) -> None:
     from digitrec.batch.classify import classify
 
-    outcome = classify(run_settings(options), options.model, noted=options.notes)
+    outcome = classify(run_settings(options), options.model, with_notes=options.notes)
     if answered(options, outcome):
         return
     print(_summary(outcome.run, shown_out(options)))

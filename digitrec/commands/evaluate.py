@@ -147,9 +147,9 @@ def _draw(measured: "Measured", folder: Path) -> None:
 
 def _refused(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, Any]:
     """Measure, for the bundles that can tell digits from junk, how well they do."""
-    from digitrec.evaluation.negatives import DIGITS, refusals
+    from digitrec.evaluation.negatives import COMPARED_WITH, refusals
 
-    digits = {one.model: one.digit_score for one in entries if one.name == DIGITS}
+    digits = {one.model: one.digit_score for one in entries if one.name == COMPARED_WITH}
     return {
         model: refusals(engine, digits[model])
         for model, engine in engines.items()

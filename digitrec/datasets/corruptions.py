@@ -16,12 +16,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from digitrec.normalize.arrays import SIDE
+
 # A scan as it comes: uint8 [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA), or an image file's content.
 Corrupted = NDArray[np.uint8] | bytes
 Grey = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-SIDE = 28
 SIDES = (28, 40, 56, 95)  # of most hard scans: 1 to 3.4 times MNIST's
 THICK_SIDE = 84
 THIN_SIDE = 112

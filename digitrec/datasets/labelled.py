@@ -42,7 +42,7 @@ from digitrec.storage.uris import (
 
 CALIBRATION_IMAGES, VALIDATION_IMAGES = 10_000, 5_000
 GROUPS = ("writer", "group")  # columns of a table that say who wrote a scan
-DIGITS = tuple(str(digit) for digit in range(10))
+CLASS_FOLDERS = tuple(str(digit) for digit in range(10))
 # What says a digit: 3, 03 or 3.0; as a folder's name also digit_3.
 LABEL = re.compile(r"0?(\d)(?:\.0*)?")
 CLASS_FOLDER = re.compile(r"(?:digit[-_ ]?)?0?(\d)", re.IGNORECASE)
@@ -279,7 +279,7 @@ def export_mnist(split: mnist.Split, out: Path, data: Path | None = None) -> int
     """
     check_is_free(out)
     images, labels = mnist.load(split, data)
-    for digit in DIGITS:
+    for digit in CLASS_FOLDERS:
         (out / digit).mkdir(parents=True, exist_ok=True)
     for k, (image, label) in enumerate(zip(images, labels, strict=True)):
         (out / str(label) / f"{k:05d}.png").write_bytes(png(image))

@@ -1,13 +1,11 @@
 """Why a scan was read so: what was taken for ink, what the network saw, and what that is like."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.datasets.examples import Example, nearest
-from digitrec.errors import ScanError
-from digitrec.inputs.decode import decode
 from digitrec.inputs.fetch import content
 from digitrec.model.engine import Engine
 from digitrec.normalize.scan import Normalized, inspect
@@ -50,11 +48,15 @@ class Explanation:
 
 def explain(path: str, engine: Engine) -> Explanation:
     """Read the scan in an image file, and tell what happened on the way."""
-    given = content(path)
-    [reading] = read_contents([given], 1, engine, noted=True)
-    if isinstance(given, ScanError) or reading.width is None:
+    seen: list[tuple[NDArray[np.uint8], Normalized]] = []
+
+    def watched(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        seen.append((pixels, inspect(pixels)))
+        return seen[-1][1].image
+
+    [reading] = read_contents([content(path)], 1, engine, normalizer=watched)
+    if not seen:
         return Explanation(reading, None, None, ())
-    pixels = decode(given).pixels
-    normalized = inspect(pixels)
+    [(pixels, normalized)] = seen
     alike = () if normalized.blank else tuple(nearest(normalized.image))
-    return Explanation(reading, pixels, normalized, alike)
+    return Explanation(replace(reading, notes=normalized.words), pixels, normalized, alike)

@@ -12,7 +12,7 @@ from digitrec.datasets.synthetic.sets import draw_junk_scan
 from digitrec.model.engine import Engine
 from digitrec.reader import read_scans
 
-DIGITS = "mnist:test"  # what junk is told from
+COMPARED_WITH = "mnist:test"  # what junk is told from
 EACH = 1000  # drawn scans of each kind
 SEED = 2**31  # no training run has it: seeds end below
 PASSES = 0.95  # of the digits, in the figure that compares bundles
@@ -47,7 +47,7 @@ def refusals(engine: Engine, digits: NDArray[np.float32]) -> dict[str, Any]:
     assert least is not None
     digits = np.nan_to_num(digits)  # a blank one looks like none
     compared = float(np.quantile(digits, 1 - PASSES))
-    rows = {DIGITS: _row(digits, least, compared)}
+    rows = {COMPARED_WITH: _row(digits, least, compared)}
     for name, scans in junk_sets():
         readings = read_scans(scans, engine)
         rows[name] = _row(np.where(readings.has_digit, readings.digit_score, 0), least, compared)

@@ -17,9 +17,10 @@ from digitrec.inputs.decode import ENDINGS
 from digitrec.inputs.dedup import Seen
 from digitrec.inputs.own import RUN, record
 from digitrec.inputs.rows import ending
+from digitrec.inputs.units import Found
 from digitrec.inputs.walk import ALONE, BATCH, Notes, Others, walk, walk_remote
 from digitrec.storage.files import is_uri
-from digitrec.storage.paths import Found, readable, without_path
+from digitrec.storage.paths import readable, without_path
 
 if TYPE_CHECKING:
     from digitrec.storage.uris import Remote

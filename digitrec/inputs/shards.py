@@ -13,8 +13,8 @@ from pyarrow import compute, parquet
 from digitrec.errors import ScanError
 from digitrec.inputs.rows import PATH_COLUMNS, is_text, values
 from digitrec.inputs.stamps import UNKNOWN, stamp_of_open
+from digitrec.inputs.units import Found
 from digitrec.storage.files import is_uri
-from digitrec.storage.paths import Found
 from digitrec.storage.uris import LASTING, TRIES, Remote, opened, pause
 
 CONTENT, REASON = "content", "reason"

@@ -12,9 +12,9 @@ from itertools import islice, pairwise
 
 from digitrec.inputs.dedup import Seen
 from digitrec.inputs.listing import InputOptions, Kinds, sort_inputs, stream_kinds
+from digitrec.inputs.units import Found
 from digitrec.inputs.walk import Notes, Others
 from digitrec.storage.files import is_uri
-from digitrec.storage.paths import Found
 
 # So many entries of a folder are looked at for folders in it that can be shared out.
 LOOKED_AT = 10_000

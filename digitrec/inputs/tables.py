@@ -22,9 +22,10 @@ from digitrec.inputs.rows import (
     resolved,
 )
 from digitrec.inputs.shards import shard_columns, stream_rows
+from digitrec.inputs.units import Found
 from digitrec.inputs.walk import BATCH
 from digitrec.storage.files import is_uri
-from digitrec.storage.paths import Found, readable, row_without_path
+from digitrec.storage.paths import readable, row_without_path
 from digitrec.storage.uris import LASTING, TRIES, Remote, opened, pause
 
 

@@ -39,7 +39,9 @@ def soft_ink(strength: Image, runs: Counts, texture: float, figures: Figures) ->
                 source, target = strength[y, first:end], ink[y - top, first - left : end - left]
                 for x in range(end - first):
                     target[x] = source[x] if source[x] >= least else np.uint8(0)
-    return _tight(ink, top, left, figures)
+    first, end, begin, edge = box_of(ink)
+    figures[TOP], figures[LEFT] = top + first, left + begin
+    return ink[first:end, begin:edge].copy()
 
 
 @register_jitable
@@ -151,8 +153,8 @@ def _is_cut_off(box: Counts, main: Counts, height: int, width: int) -> bool:
 
 
 @register_jitable
-def _tight(ink: Image, top: int, left: int, figures: Figures) -> Image:
-    """Take the empty rows and columns around the ink away."""
+def box_of(ink: Image) -> tuple[int, int, int, int]:
+    """Return where there is ink: first and end row, first and end column."""
     height, width = ink.shape
     columns = np.zeros(width, np.uint8)
     first, last = height, 0
@@ -164,9 +166,8 @@ def _tight(ink: Image, top: int, left: int, figures: Figures) -> Image:
         if row:
             first, last = min(first, y), y
     begin, end = 0, width - 1
-    while columns[begin] == 0:
+    while begin < end and columns[begin] == 0:
         begin += 1
-    while columns[end] == 0:
+    while end > begin and columns[end] == 0:
         end -= 1
-    figures[TOP], figures[LEFT] = top + first, left + begin
-    return ink[first : last + 1, begin : end + 1].copy()
+    return first, last + 1, begin, end + 1

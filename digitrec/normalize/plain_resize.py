@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 28
+from digitrec.normalize.arrays import SIDE
 
 
 def plain_resize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -11,10 +11,11 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
-from digitrec.normalize.arrays import Counts, Figures, Image, Soft
+from digitrec.normalize.arrays import SIDE, Counts, Figures, Image, Soft
+from digitrec.normalize.components import box_of
 from digitrec.normalize.jit import compiled
 
-SIDE, BOX, CENTRE = 28, 20, 14
+BOX, CENTRE = 20, 14
 # Widths of strokes, in pixels where the longer side of the digit has 20. Of MNIST's digits 98 % lie
 # between 1.45 and 4.45, half of them between 2.1 and 2.8. Thick strokes close the holes of a digit.
 THIN, THICK, NOT_SO_THICK = 1.6, 3.2, 2.6
@@ -23,7 +24,7 @@ THIN, THICK, NOT_SO_THICK = 1.6, 3.2, 2.6
 WORKING_SIDE, TINY_SIDE, TINY_STEEPNESS = 40, 15, 1.5
 # Strokes are not thinned where less than this share of the ink would be left.
 LEAST_LEFT = 0.15
-# Places in the figures that `draw` tells.
+# Places in the figures that `render` tells.
 WIDTH, FACTOR = 0, 1
 
 
@@ -106,16 +107,10 @@ def _dilated(ink: Image, radius: float) -> Image:
 
 
 @register_jitable
-def _tight(ink: Image) -> Image:
+def _cropped(ink: Image) -> Image:
     """Take the empty rows and columns around the ink away."""
-    height, width = ink.shape
-    top, bottom, left, right = height, 0, width, 0
-    for y in range(height):
-        for x in range(width):
-            if ink[y, x]:
-                top, bottom = min(top, y), y
-                left, right = min(left, x), max(right, x)
-    return ink[top : bottom + 1, left : right + 1].copy()
+    top, bottom, left, right = box_of(ink)
+    return ink[top:bottom, left:right].copy()
 
 
 @register_jitable
@@ -129,7 +124,7 @@ def _enlarged(ink: Image, times: int) -> Image:
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             out[y, x] = min(max((large[y, x] - half) * steepness + half, zero), full)
-    return _tight(out)
+    return _cropped(out)
 
 
 @register_jitable
@@ -161,13 +156,13 @@ def _with_mnist_strokes(ink: Image, figures: Figures) -> Image:
     # Strokes that grow make the digit as a whole grow, which will be 20 pixels in the end.
     radius = (wanted - wide) * longer / BOX / (1 - wanted / BOX) / 2
     if radius > 0:
-        return _tight(_dilated(_padded(ink, math.ceil(radius)), radius))
+        return _cropped(_dilated(_padded(ink, math.ceil(radius)), radius))
     thin = _negative(_dilated(_negative(_padded(ink, 1)), -radius))
     # Of an area that is no stroke, or strokes of very different widths, little may be left.
     if _area_of(thin) <= LEAST_LEFT * _area_of(ink):
         figures[FACTOR] = 1
         return ink
-    return _tight(thin)
+    return _cropped(thin)
 
 
 @register_jitable
@@ -250,8 +245,8 @@ def _placed(box: Soft) -> Image:
 
 
 @compiled("Tuple((uint8[:,::1], float64[::1]))(uint8[:,::1], float64)")
-def draw(ink: Image, level: float) -> tuple[Image, Figures]:
-    """Draw ink as MNIST would have it.
+def render(ink: Image, level: float) -> tuple[Image, Figures]:
+    """Render ink as MNIST would have it.
 
     Args:
         ink: uint8 [h, w], cropped: not all of a row or column at its sides is 0.
@@ -282,7 +277,7 @@ def _is_grey(pixels: Image) -> bool:
 
 
 @compiled("boolean(uint8[:,:,::1])")
-def is_drawn(pixels: Image) -> bool:
+def is_mnist_like(pixels: Image) -> bool:
     """Return whether a scan has MNIST's size, box, centre and contrast already.
 
     Args:

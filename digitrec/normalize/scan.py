@@ -23,12 +23,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitrec.normalize.arrays import SIDE
 from digitrec.storage.cache import is_complete, one_compiles, say_complete, usable_folder
 
 # Goes into every bundle's card: a new number where the output for some scan changes.
 NORMALIZER_VERSION = "2"
 
-SIDE = 28
 # Larger scans are shrunk to this first: time grows with the pixels. If the digit is only a small
 # part of one, so that it has less than DIGIT_SIDE then, it is cut out of the scan as it was.
 WORKING_SIDE, DIGIT_SIDE = 256, 80
@@ -91,6 +91,11 @@ class Normalized(NamedTuple):
         ]
         return [words for true, words in notes if true]
 
+    @property
+    def words(self) -> str | None:
+        """The notes in one line; None where nothing was odd."""
+        return "; ".join(self.notes) or None
+
 
 def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Normalise one scan.
@@ -133,14 +138,14 @@ def _around(
 
 
 def _normalized(pixels: NDArray[np.uint8]) -> Normalized:
-    find_ink, draw, is_drawn = load()
+    find_ink, render, is_mnist_like = load()
     flags = pixels.flags
     # What image files give may be read-only, or a part of a larger array.
     if not (flags.c_contiguous and flags.writeable):
         pixels = pixels.copy()
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    if is_drawn(pixels):
+    if is_mnist_like(pixels):
         grey = pixels[:, :, 0].copy()
         x, y, columns, rows = cv2.boundingRect(grey)
         ink = grey[y : y + rows, x : x + columns]
@@ -148,7 +153,7 @@ def _normalized(pixels: NDArray[np.uint8]) -> Normalized:
     ink, figures = find_ink(pixels)
     blank, left, top, level, inverted, touches, *counted = figures.tolist()
     if not blank:
-        image, (width, factor) = draw(ink, level)
+        image, (width, factor) = render(ink, level)
     elif pixels.shape[2] == 4 and not pixels[:, :, 3].all():
         # White ink that white paper would hide.
         return _normalized(255 - pixels[:, :, 3])
@@ -194,10 +199,10 @@ def load() -> tuple[Callable[..., Any], ...]:
 
 
 def _functions() -> tuple[Callable[..., Any], ...]:
-    from digitrec.normalize.render import draw, is_drawn
+    from digitrec.normalize.render import is_mnist_like, render
     from digitrec.normalize.segment import find_ink
 
-    return find_ink, draw, is_drawn
+    return find_ink, render, is_mnist_like
 
 
 if __name__ == "__main__":  # what a set-up runs, so that nobody waits later

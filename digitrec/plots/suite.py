@@ -15,14 +15,15 @@ from digitrec.datasets.labelled import LabelledSet
 from digitrec.errors import ScanError
 from digitrec.evaluation.suite import Entry, shortened
 from digitrec.inputs.decode import decode
-from digitrec.normalize.scan import SIDE, normalize
+from digitrec.normalize.arrays import SIDE
+from digitrec.normalize.scan import normalize
 from digitrec.plots.training import NEUTRAL, drawing
 
 LABEL_WIDTH = 28
 # Accuracies that the panel's axis names: it is logarithmic in the errors.
 TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 HARDEST = 3  # corruptions that the coverage picture shows, beside the sets that are none
-DIGITS = (2, 4, 5, 6)  # that the picture of the corruptions shows
+SHOWN_DIGITS = (2, 4, 5, 6)  # that the picture of the corruptions shows
 CELL, GAP, ROW = 84, 8, 94  # of that picture, in pixels
 
 
@@ -170,7 +171,7 @@ def _made_by(labelled: LabelledSet) -> Corruption:
 def _pairs(labelled: LabelledSet) -> NDArray[np.uint8]:
     """Put some scans and what they are normalised to into a row: uint8 [94, W, 3]."""
     cells = []
-    for digit in DIGITS:
+    for digit in SHOWN_DIGITS:
         scan = labelled.scans[int(np.flatnonzero(labelled.labels == digit)[0])]
         assert not isinstance(scan, str)
         pixels = decode(scan).pixels if isinstance(scan, bytes) else scan

@@ -15,7 +15,7 @@ from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from digitrec.datasets import mnist
-from digitrec.errors import DigitrecError, InputError, RunError
+from digitrec.errors import GO_ON, DigitrecError, InputError, RunError
 from digitrec.model.card import CARD
 from digitrec.plots.study import figures
 from digitrec.report.claims import CLAIMS, Claim, Curves
@@ -30,7 +30,6 @@ from digitrec.training.train import TrainSettings, train
 
 FIGURES, TABLE, STUDIED = "figures", "table.md", "study.json"
 LOOK_SECONDS = 1.0
-GO_ON = "the same command goes on from there"
 
 log = logging.getLogger(__name__)
 

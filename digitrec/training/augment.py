@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from digitrec.normalize.arrays import SIDE
 from digitrec.training.recipes import Recipe
 
-SIDE = 28
 WEAKEST = 0.3  # of the random strength of an image that is changed
 # The field that bends a digit is a sum of bumps on a grid of GRID × GRID, each so wide (in pixels).
 GRID, BUMP = 7, 4.5

@@ -13,8 +13,8 @@ from digitrec.batch.chunks import (
     write_chunk,
 )
 from digitrec.batch.listing import Listing, list_chunks
+from digitrec.inputs.units import Found
 from digitrec.storage.folder import Folder, open_folder
-from digitrec.storage.paths import Found
 
 
 def few(number: int) -> int:

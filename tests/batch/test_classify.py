@@ -20,10 +20,10 @@ from digitrec.batch.manifest import write_run
 from digitrec.batch.run import RunSettings
 from digitrec.datasets.labelled import export_mnist
 from digitrec.errors import InputError, RunError
+from digitrec.inputs.units import Found
 from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.normalize.scan import load
 from digitrec.storage.folder import open_folder
-from digitrec.storage.paths import Found
 from tests.inputs.test_decode import png_header
 
 NOBODY = 65534
@@ -231,7 +231,7 @@ def test_notes_are_a_last_column(
     if not here:
         monkeypatch.setattr(run_module, "SMALL", 0)
     settings = RunSettings(inputs=(str(scans),), out=str(out), quiet=True)
-    assert classify(settings, noted=True).run["notes"]
+    assert classify(settings, with_notes=True).run["notes"]
     table = dataset.dataset(out, format="parquet").to_table().sort_by("path")
     assert table.column_names[-2:] == ["digit_score", "notes"]
     assert table["notes"].to_pylist() == [None, "light on dark", None]

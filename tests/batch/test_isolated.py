@@ -12,7 +12,7 @@ import pytest
 
 from digitrec import reader
 from digitrec.batch import isolated
-from digitrec.batch.isolated import join, read_carefully
+from digitrec.batch.isolated import join, read_isolated
 from digitrec.datasets.labelled import png
 from digitrec.errors import RunError, ScanError
 from digitrec.inputs.decode import Decoded, decode
@@ -47,13 +47,13 @@ def test_the_readings_are_those_of_a_plain_reader(
 ) -> None:
     scans[3] = ScanError("vanished", "no such file")
     scans[300] = b"text"
-    careful = read_carefully(iter(scans), bundle)
+    careful = read_isolated(iter(scans), bundle)
     plain = read_contents(iter(scans), len(scans), engine)
     np.testing.assert_array_equal(careful.digits, plain.digits)
     np.testing.assert_allclose(careful.probabilities, plain.probabilities, atol=1e-6)
     assert careful.reasons.tolist() == plain.reasons.tolist()
     assert set(careful.seconds) == set(plain.seconds)
-    assert len(read_carefully([], bundle)) == 0
+    assert len(read_isolated([], bundle)) == 0
 
 
 @pytest.mark.usefixtures("dangerous_decoder")
@@ -63,7 +63,7 @@ def test_each_killer_has_its_row_and_all_others_their_digits(
     deaths = {0: KILL, 1: KILL, 299: SILENT_EXIT, 599: KILL}
     for k, content in deaths.items():
         scans[k] = content
-    readings = read_carefully(iter(scans), bundle)
+    readings = read_isolated(iter(scans), bundle)
     errors = np.flatnonzero(readings.decisions == ERROR)
     assert dict(zip(errors.tolist(), readings.reasons[errors], strict=True)) == {
         0: "crashed: its reader died (SIGKILL)",
@@ -77,7 +77,7 @@ def test_each_killer_has_its_row_and_all_others_their_digits(
 
 @pytest.mark.usefixtures("dangerous_decoder")
 def test_a_scan_that_stalls_is_given_up(scans: list[Content], bundle: Bundle) -> None:
-    readings = read_carefully([scans[0], STALL, scans[1]], bundle, stall_seconds=0.5)
+    readings = read_isolated([scans[0], STALL, scans[1]], bundle, stall_seconds=0.5)
     assert readings.reasons.tolist() == [None, "crashed: no answer for 0 s", None]
     assert readings.digits[[0, 2]].tolist() == [7, 2]
 
@@ -87,7 +87,7 @@ def test_a_reader_that_can_not_even_start_ends_the_run(
 ) -> None:
     monkeypatch.setattr("digitrec.batch.isolated.open_engine", lambda bundle: os._exit(7))
     with pytest.raises(RunError, match=r"fails: its reader died .exit code 7"):
-        read_carefully(iter(scans), bundle)
+        read_isolated(iter(scans), bundle)
 
 
 # More than a socket's buffer, so that a child must take part in the hand-over.
@@ -101,7 +101,7 @@ def test_a_reader_that_hangs_before_it_listens_ends_the_run(
     monkeypatch.setattr("digitrec.batch.isolated.START_SECONDS", 0.2)
     start = time.monotonic()
     with pytest.raises(RunError, match="fails: not ready after 0 s"):
-        read_carefully([LARGE] * 256, bundle, stall_seconds=0.2)
+        read_isolated([LARGE] * 256, bundle, stall_seconds=0.2)
     assert time.monotonic() - start < 20
 
 
@@ -122,7 +122,7 @@ def test_a_reader_that_freezes_in_the_hand_over_is_replaced(
 
     monkeypatch.setattr(isolated.Connection, first, freezing)
     start = time.monotonic()
-    readings = read_carefully([LARGE] * 30 + scans[:2], bundle, stall_seconds=1)
+    readings = read_isolated([LARGE] * 30 + scans[:2], bundle, stall_seconds=1)
     assert frozen.exists()
     assert readings.digits[30:].tolist() == [7, 2]
     assert time.monotonic() - start < 30
@@ -134,8 +134,8 @@ def test_no_child_outlives_the_reading(scans: list[Content], bundle: Bundle) -> 
         raise ValueError("the network is gone")
 
     with pytest.raises(ValueError, match="the network is gone"):
-        read_carefully(broken(), bundle)
-    read_carefully(iter(scans), bundle)
+        read_isolated(broken(), bundle)
+    read_isolated(iter(scans), bundle)
     children = psutil.Process().children()
     assert not [child for child in children if "pytest" in " ".join(child.cmdline())]
 

@@ -15,7 +15,7 @@ from digitrec.batch.parts import (
     part_table,
     write_part,
 )
-from digitrec.batch.stats import Tally, counts, speed, tally
+from digitrec.batch.stats import Stats, counts, speed, stats_of
 from digitrec.errors import RunError
 from digitrec.model.engine import Engine
 from digitrec.reader import ACCEPT, ERROR, Readings, read_scans
@@ -38,7 +38,7 @@ def table_of(readings: Readings, *names: str) -> pa.Table:
 
 def test_rows_are_the_contracts(readings: Readings, tmp_path: Path) -> None:
     table = part_table(["a.png", "b\\\\c.png", "d\\xff.png"], readings)
-    write_part(open_folder(tmp_path), 12, table, tally(table, 0, {}), OURS)
+    write_part(open_folder(tmp_path), 12, table, stats_of(table, 0, {}), OURS)
     [file] = tmp_path.iterdir()
     assert file.name == "part-000012.parquet"
     assert parquet.read_metadata(file).row_group(0).column(0).compression == "ZSTD"
@@ -77,18 +77,18 @@ def test_the_schema_as_text() -> None:
 
 def test_a_failed_write_leaves_the_old_part(readings: Readings, tmp_path: Path) -> None:
     table, folder = table_of(readings, "a", "b", "c"), open_folder(tmp_path)
-    write_part(folder, 0, table, tally(table, 0, {}), OURS)
+    write_part(folder, 0, table, stats_of(table, 0, {}), OURS)
     with pytest.raises(AttributeError):
-        write_part(folder, 0, "no table", tally(table, 0, {}), OURS)  # type: ignore[arg-type]
+        write_part(folder, 0, "no table", stats_of(table, 0, {}), OURS)  # type: ignore[arg-type]
     [file] = tmp_path.iterdir()
     assert parquet.read_table(file).num_rows == 3
 
 
 def test_tallies_add_up_and_travel(readings: Readings) -> None:
-    part = tally(table_of(readings, "a", "b", "c"), 1, readings.seconds)
-    total = Tally()
+    part = stats_of(table_of(readings, "a", "b", "c"), 1, readings.seconds)
+    total = Stats()
     total.add(part)
-    total.add(Tally.from_json(part.to_json()))
+    total.add(Stats.from_json(part.to_json()))
     assert total.rows == 6
     assert total.first_frames == 2
     assert total.decisions == {"accept": 2, "blank": 2, "error": 2}
@@ -101,11 +101,11 @@ def test_a_part_is_held_against_its_chunk(readings: Readings, tmp_path: Path) ->
     folder = open_folder(tmp_path)
     expected = ["a", "b", "b"]  # two units of one name are two
     table = table_of(readings, *expected)
-    part = tally(table, 0, {})
+    part = stats_of(table, 0, {})
     write_part(folder, 3, table, part, OURS, [7, -8, 0])
     again = check_part(folder, part_name(3), expected, OURS)
-    assert again.tally.decisions == part.decisions
-    assert again.tally.rows == 3
+    assert again.stats.decisions == part.decisions
+    assert again.stats.rows == 3
     assert again.stamps.tolist() == [7, -8, 0]
     assert numbers_of(folder, "part") == {3}
     for other in (["a", "b"], ["a", "b", "c"], ["b", "a", "b"], ["a", "b", "b", "b"]):
@@ -128,7 +128,7 @@ def test_an_empty_part_has_the_schema_too(engine: Engine) -> None:
 
 
 def test_counts_must_add_up() -> None:
-    total = Tally(rows=3)
+    total = Stats(rows=3)
     total.decisions.update({ACCEPT: 2, ERROR: 1})
     total.errors.update({"truncated": 1})
     assert counts(total, End(1, "0", 3, {".txt": 2}, {}, 0.1), (ACCEPT, ERROR)) == {
@@ -142,7 +142,7 @@ def test_counts_must_add_up() -> None:
 
 
 def test_steady_leaves_out_every_workers_first_part() -> None:
-    total = Tally(rows=400, seconds={"decode": 3.0, "infer": 1.0})
+    total = Stats(rows=400, seconds={"decode": 3.0, "infer": 1.0})
     total.spans = [("a", 10.0, 12.0, 100), ("b", 10.5, 12.5, 100), ("a", 12.0, 13.0, 100)]
     total.spans += [("b", 12.5, 14.0, 100)]
     assert speed(total, began=4.0, ended=14.5) == {
@@ -153,4 +153,4 @@ def test_steady_leaves_out_every_workers_first_part() -> None:
         "steady_images_per_second": 100.0,
         "limited_by": "decode 75 %",
     }
-    assert speed(Tally(), began=1.0, ended=3.0) == {"elapsed": 2.0, "start_up": 0.0}
+    assert speed(Stats(), began=1.0, ended=3.0) == {"elapsed": 2.0, "start_up": 0.0}

@@ -14,7 +14,7 @@ from digitrec.batch.classify import classify
 from digitrec.batch.run import RunSettings
 from digitrec.datasets.labelled import png
 from digitrec.errors import InputError, RunError
-from digitrec.storage.paths import Found
+from digitrec.inputs.units import Found
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ import numpy as np
 import psutil
 from pyarrow import parquet
 
-from digitrec.batch.stats import Span, Tally, speed
+from digitrec.batch.stats import Span, Stats, speed
 from digitrec.datasets import mnist
 from digitrec.datasets.labelled import png
 from digitrec.model.bundle import ONNX, WEIGHTS
@@ -53,7 +53,7 @@ Run = dict[str, Any]  # a program's figures at one size
 BARE_LOOP = """
 import json, multiprocessing, sys, time
 from digitrec.batch.parts import part_table, write_part
-from digitrec.batch.stats import tally
+from digitrec.batch.stats import stats_of
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import open_engine
 from digitrec.reader import read_contents
@@ -72,7 +72,7 @@ def work(number):
         began, chunk = time.time(), mine[k : k + CHUNK]
         readings = read_contents(contents(chunk), len(chunk), engine)
         table = part_table(chunk, readings)
-        write_part(out, 10_000 * number + k // CHUNK, table, tally(table, 0, {}), {})
+        write_part(out, 10_000 * number + k // CHUNK, table, stats_of(table, 0, {}), {})
         spans.append((f"process {number}", began, time.time(), len(chunk)))
     return spans
 
@@ -190,7 +190,7 @@ def tree_mb(pid: int) -> float:
 def with_spans(run: Run, spans: list[Span]) -> Run:
     """Add to a run what its parts or batches tell."""
     rows = sum(span[3] for span in spans)
-    told = speed(Tally(rows=rows, seconds={"all": 0.0}, spans=spans), run["began"], time.time())
+    told = speed(Stats(rows=rows, seconds={"all": 0.0}, spans=spans), run["began"], time.time())
     return {**run, "steady": told["steady_images_per_second"], "first": told["first_part"]}
 
 

@@ -23,7 +23,7 @@ from digitrec.datasets import mnist
 from digitrec.datasets.labelled import png
 from digitrec.inputs.fetch import contents
 from digitrec.inputs.shards import row_contents, shard_columns, shard_schema, stream_rows
-from digitrec.storage.paths import Found
+from digitrec.inputs.units import Found
 
 CHUNK = 16_384
 Scans = list[tuple[str, bytes]]

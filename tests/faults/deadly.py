@@ -12,7 +12,7 @@ from digitrec import reader
 from digitrec.batch import classify as module
 from digitrec.batch.classify import Classifier, classify
 from digitrec.batch.run import RunSettings
-from digitrec.batch.stats import Tally
+from digitrec.batch.stats import Stats
 from digitrec.inputs import decode
 
 KILL = b"this file kills"
@@ -27,7 +27,7 @@ def deadly_decode(content: bytes) -> decode.Decoded:
 class Deadly(Classifier):
     """A classifier whose process can be killed by what it reads."""
 
-    def __call__(self, number: int, *, here: bool = False) -> Tally:
+    def __call__(self, number: int, *, here: bool = False) -> Stats:
         reader.decode = deadly_decode
         return super().__call__(number, here=here)
 

@@ -22,8 +22,9 @@ from digitrec.inputs.listing import (
     sort_inputs,
     stream_inputs,
 )
+from digitrec.inputs.units import Found
 from digitrec.inputs.walk import BATCH, Notes
-from digitrec.storage.paths import Found, readable
+from digitrec.storage.paths import readable
 from tests.inputs.test_tables import LISTS, write_list, write_shard
 
 

@@ -14,9 +14,9 @@ from digitrec.inputs.fetch import contents
 from digitrec.inputs.listing import InputOptions, list_inputs
 from digitrec.inputs.shards import row_contents, shard_schema
 from digitrec.inputs.tables import stream_table
+from digitrec.inputs.units import Found
 from digitrec.inputs.walk import BATCH
 from digitrec.storage import uris
-from digitrec.storage.paths import Found
 
 LISTS = ["txt", "csv", "parquet"]
 

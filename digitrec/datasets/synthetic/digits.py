@@ -350,7 +350,7 @@ def _nine_open(r: Generator) -> Strokes:
 # fmt: on
 # The variants of each digit: all are drawn equally often.
 # What stands twice is drawn twice as often.
-DIGITS: tuple[tuple[Callable[[Generator], Strokes], ...], ...] = (
+DIGIT_STYLES: tuple[tuple[Callable[[Generator], Strokes], ...], ...] = (
     (_zero, _zero_curled, _zero_begun, _zero_slashed),
     (_one, _one_flag, _one_high, _one_high, _one_foot),
     (_two, _two_looped, _two_wavy, _two_angular),

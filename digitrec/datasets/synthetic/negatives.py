@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from digitrec.datasets.synthetic.digits import DIGITS, Strokes
+from digitrec.datasets.synthetic.digits import DIGIT_STYLES, Strokes
 from digitrec.datasets.synthetic.letters import LETTERS, SIGNS
 
 
 def any_digit(rng: Generator) -> Strokes:
     """Return the strokes of any digit."""
-    variants = DIGITS[rng.integers(10)]
+    variants = DIGIT_STYLES[rng.integers(10)]
     return variants[rng.integers(len(variants))](rng)
 
 

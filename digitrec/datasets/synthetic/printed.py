@@ -15,7 +15,7 @@ from digitrec.datasets.synthetic.letters import LETTERS
 
 # Shaped like digits, for people as well.
 LIKE_DIGITS = "OoDQIiljJSsZzBbGgq"
-SIDE, SIZE = 112, 64  # of a scan and of a letter in it, in pixels
+SCAN_SIDE, SIZE = 112, 64  # of a scan and of a letter in it, in pixels
 # Fonts that come with matplotlib, of several kinds.
 FONTS = (
     "DejaVuSans.ttf",
@@ -45,8 +45,8 @@ def printed(letters: str = "".join(LETTERS)) -> list[NDArray[np.uint8]]:
 def _printed(letter: str, font: str) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw
 
-    image = Image.new("L", (SIDE, SIDE), 255)
-    middle = (SIDE / 2, SIDE / 2)
+    image = Image.new("L", (SCAN_SIDE, SCAN_SIDE), 255)
+    middle = (SCAN_SIDE / 2, SCAN_SIDE / 2)
     ImageDraw.Draw(image).text(middle, letter, font=_font(font), fill=0, anchor="mm")
     return np.array(image)
 
@@ -70,13 +70,13 @@ def plotted(count: int, seed: int = 0, letters: str = "".join(LETTERS)) -> list[
 
 
 def _plotted(letter: str, font: int, rng: Generator) -> NDArray[np.uint8]:
-    ink = np.zeros((SIDE, SIDE), np.uint8)
+    ink = np.zeros((SCAN_SIDE, SCAN_SIDE), np.uint8)
     pen = int(rng.integers(2, 7))
     (width, height), _ = cv2.getTextSize(letter, font, 2.0, pen)
-    place = ((SIDE - width) // 2, (SIDE + height) // 2)
+    place = ((SCAN_SIDE - width) // 2, (SCAN_SIDE + height) // 2)
     cv2.putText(ink, letter, place, font, 2.0, 255, pen, cv2.LINE_AA)
     turn, slant = rng.normal(0, 0.08), rng.normal(0, 0.15)
     form = np.array([[1, turn - slant], [-turn, 1]])
-    middle = np.full(2, SIDE / 2)
+    middle = np.full(2, SCAN_SIDE / 2)
     matrix = np.column_stack([form, middle - form @ middle])
-    return 255 - np.asarray(cv2.warpAffine(ink, matrix, (SIDE, SIDE)), np.uint8)
+    return 255 - np.asarray(cv2.warpAffine(ink, matrix, (SCAN_SIDE, SCAN_SIDE)), np.uint8)

@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from digitrec.datasets.labelled import png
-from digitrec.datasets.synthetic.digits import DIGITS, Strokes
+from digitrec.datasets.synthetic.digits import DIGIT_STYLES, Strokes
 from digitrec.datasets.synthetic.negatives import JUNK
 from digitrec.datasets.synthetic.pen import any_hand, write
 from digitrec.normalize.scan import normalize
@@ -20,7 +20,7 @@ JUNK_FOLDER = "not-a-digit"
 
 def draw_digit(digit: int, rng: Generator) -> Scan:
     """Draw a digit in any of its variants, in any hand: uint8 [H, W], dark on white."""
-    variants = DIGITS[digit]
+    variants = DIGIT_STYLES[digit]
     return _written(variants[rng.integers(len(variants))], rng)
 
 
