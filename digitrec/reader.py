@@ -1,4 +1,4 @@
-"""The one path from scans to digits: read → decode → normalise → classify → decide.
+"""The one path from scans to digits: read → decode → normalize → classify → decide.
 
 `predict`, `classify`, `evaluate` and `digitrec.read` all go through `read_contents`.
 """
@@ -33,7 +33,7 @@ Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 BLANK, ERROR = "blank", "error"
 NO_DIGIT = -1  # in columns of digits
-STAGES = ("read", "decode", "normalise", "infer")
+STAGES = ("read", "decode", "normalize", "infer")
 EXPECTED = "expected uint8 [H, W], [H, W, 3] or [H, W, 4]"
 
 
@@ -49,7 +49,7 @@ class Reading:
     width: int | None  # of the decoded scan, in pixels
     height: int | None
     digit_score: float | None = None  # how much it looks like one digit, 0 to 1; no probability
-    notes: str | None = None  # what the normaliser found odd, in words; see `Normalized.notes`
+    notes: str | None = None  # what the normalizer found odd, in words; see `Normalized.notes`
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Readings:
     widths: NDArray[np.int32]  # [N], 0 where nothing was decoded
     heights: NDArray[np.int32]  # [N]
     digit_score: NDArray[np.float32]  # [N], NaN where the bundle does not know
-    scans: NDArray[np.uint8]  # [N, 28, 28], normalised; zero where nothing was decoded
+    scans: NDArray[np.uint8]  # [N, 28, 28], normalized; zero where nothing was decoded
     notes: NDArray[np.object_]  # [N], str or None; all None where they were not asked for
     # [N], where two networks were there to be asked: see `Answers`; NaN with a single one.
     agreement: NDArray[np.float32]
@@ -148,7 +148,7 @@ def read_contents(
         engine: what reads the digits.
         on_scan: told the index of each scan before it is touched, and `count` after the last.
         normalizer: what brings pixels to 28×28; another one is for comparisons.
-        with_notes: also tell what digitrec's own normaliser finds odd about each scan.
+        with_notes: also tell what digitrec's own normalizer finds odd about each scan.
     """
     clock = _Clock()
     found = _prepared(contents, count, on_scan, normalizer, clock, with_notes=with_notes)
@@ -203,7 +203,7 @@ def _prepared(
     *,
     with_notes: bool,
 ) -> _Prepared:
-    """Decode and normalise N scans as they come; see `read_contents`."""
+    """Decode and normalize N scans as they come; see `read_contents`."""
     normalized = np.zeros((count, SIDE, SIDE), np.uint8)
     widths, heights = np.zeros(count, np.int32), np.zeros(count, np.int32)
     decisions, reasons = np.full(count, ACCEPT, object), np.full(count, None, object)
@@ -220,7 +220,7 @@ def _prepared(
                 normalized[k], notes[k] = found.image, found.words
             else:
                 normalized[k] = normalizer(decoded.pixels)
-            clock.stop("normalise")
+            clock.stop("normalize")
         except ScanError as why:
             decisions[k], reasons[k] = ERROR, str(why)
             clock.stop("decode")

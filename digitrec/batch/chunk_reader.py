@@ -55,7 +55,7 @@ class Reader:
         return ShardReader(self.remotes, self.options.path_column, self.options.content_column)
 
     def warm_up(self) -> None:
-        """Load the normaliser's machine code and the network."""
+        """Load the normalizer's machine code and the network."""
         load()
         _engine(self.bundle)
 

@@ -100,7 +100,7 @@ class Classifier:
         return ramp(number)
 
     def warm_up(self) -> None:
-        """Load the normaliser's machine code and the network."""
+        """Load the normalizer's machine code and the network."""
         self.reader.warm_up()
 
     def __call__(self, number: int, *, here: bool = False) -> Stats:

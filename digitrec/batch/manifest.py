@@ -36,7 +36,7 @@ SAME = {
     "schema_version": "schema version",
     "model_id": "model",
     "calibration_id": "calibration of the model",
-    "normalizer_version": "normaliser",
+    "normalizer_version": "normalizer",
     "policy_id": "policy",
     "notes": "--notes",
     "inputs": "inputs",

@@ -19,7 +19,7 @@ from digitrec.reader import Readings
 from digitrec.storage.folder import Folder
 
 STATS, IDENTITY, STAMPS = b"digitrec.tally", b"digitrec.run", b"digitrec.stamps"
-# Whose a part is: ids of the run, the model, its calibration and policy, and the normaliser's
+# Whose a part is: ids of the run, the model, its calibration and policy, and the normalizer's
 # version.
 Identity = Mapping[str, str | None]
 

@@ -11,8 +11,6 @@ from digitrec.commands.parsing import add_command, add_quiet, shown_name, shown_
 from digitrec.runtime.terminal import decoders_silent
 from digitrec.storage.files import file_name, is_uri, make_folder, write_json
 
-JUNK = "junk"  # what is no digit, in a scorecard
-
 if TYPE_CHECKING:
     from digitrec.datasets.labelled import LabelledSet
     from digitrec.evaluation.scores import Measured
@@ -71,42 +69,32 @@ def _measure_all(
     models: list[str], named: list[str], options: argparse.Namespace, out: Path | None
 ) -> None:
     """Measure labelled sets, or the panel, by bundles; say, keep and draw what came of it."""
-    from digitrec.evaluation.suite import table
+    from digitrec.evaluation.negatives import COMPARED_WITH, refused_by
+    from digitrec.evaluation.scorecard import keep, scorecard
+    from digitrec.evaluation.suite import choose, table
     from digitrec.model.bundle import load_bundle
     from digitrec.model.engine import open_engine
 
-    given, panel, left_out = _labelled(named)
+    given, others, left_out = choose(named, os.environ.get("DIGITREC_TEST_DATA"))
     engines = {shown_name(name): open_engine(load_bundle(name)) for name in models}
-    labelled = [*given, *panel]
+    labelled = [*given, *others]
     alone = len(labelled) == len(engines) == 1
     entries = []
     for k, one in enumerate(labelled):
         pictures = out if k < len(given) else None
         entries += _measure(engines, one, options, report=alone, out=pictures)
-    refused = _refused(engines, entries) if panel else {}
-    scorecard = _scorecard(engines, entries, refused)
+    scores = {one.model: one.digit_score for one in entries if one.name == COMPARED_WITH}
+    refused = refused_by(engines, scores) if others else {}
+    scored = scorecard(engines, entries, refused)
     if options.json:
-        print(json.dumps(scorecard))
+        print(json.dumps(scored))
     elif not alone:
         print("\n".join([table(entries), *left_out]))
         _say_refused(refused)
     if options.keep:
-        _keep(models, entries, refused)
+        keep({name: shown_name(name) for name in models}, entries, refused)
     if out:
-        _leave(out, scorecard, entries, labelled)
-
-
-def _labelled(named: list[str]) -> "tuple[list[LabelledSet], list[LabelledSet], list[str]]":
-    """Load the sets that are named, and the panel's others if wanted; say what that lacks here."""
-    from digitrec.datasets.labelled import load_labelled
-    from digitrec.evaluation.suite import PANEL, load_panel
-
-    given = [load_labelled(name) for name in dict.fromkeys(named) if name != PANEL]
-    if named and PANEL not in named:
-        return given, [], []
-    panel, left_out = load_panel(os.environ.get("DIGITREC_TEST_DATA"))
-    names = [one.name for one in given]
-    return given, [one for one in panel if one.name not in names], left_out
+        _leave(out, scored, entries, labelled)
 
 
 def _measure(
@@ -130,7 +118,7 @@ def _measure(
         entries.append(entry(model, measured, plain))
         if report and not options.json:
             print(labelled_set.report(measured))
-            print(f"by a plain resize instead of normalising: {100 * plain.accuracy:.2f} % right")
+            print(f"by a plain resize instead of normalizing: {100 * plain.accuracy:.2f} % right")
         if out:
             where: list[str | Path] = [out, *([file_name(model)] if len(engines) > 1 else [])]
             _draw(measured, Path(*where, file_name(labelled.name)))
@@ -138,23 +126,11 @@ def _measure(
 
 
 def _draw(measured: "Measured", folder: Path) -> None:
-    from digitrec.plots import training
+    from digitrec.plots.labelled_set import confusion, mistakes, reliability
 
-    training.confusion(measured, folder / "confusion.png")
-    training.mistakes(measured, folder / "mistakes.png")
-    training.reliability(measured, folder / "reliability.png")
-
-
-def _refused(engines: "dict[str, Engine]", entries: "list[Entry]") -> dict[str, Any]:
-    """Measure, for the bundles that can tell digits from junk, how well they do."""
-    from digitrec.evaluation.negatives import COMPARED_WITH, refusals
-
-    digits = {one.model: one.digit_score for one in entries if one.name == COMPARED_WITH}
-    return {
-        model: refusals(engine, digits[model])
-        for model, engine in engines.items()
-        if engine.card.policy.min_digit_score is not None
-    }
+    confusion(measured, folder / "confusion.png")
+    mistakes(measured, folder / "mistakes.png")
+    reliability(measured, folder / "reliability.png")
 
 
 def _say_refused(refused: dict[str, Any]) -> None:
@@ -164,47 +140,18 @@ def _say_refused(refused: dict[str, Any]) -> None:
         print(f"\n{model}\n{table(rows)}")
 
 
-def _keep(models: list[str], entries: "list[Entry]", refused: dict[str, Any]) -> None:
-    """Write into each bundle's card what it scored, beside what it scored on other sets."""
-    from digitrec.evaluation.suite import card_key
-    from digitrec.model.bundle import write_scorecard
-
-    for given in dict.fromkeys(models):
-        model = shown_name(given)
-        scores = {card_key(one.name): one.scores for one in entries if one.model == model}
-        if model in refused:
-            scores[JUNK] = refused[model]
-        write_scorecard(given, scores)
-
-
-def _scorecard(
-    engines: "dict[str, Engine]", entries: "list[Entry]", refused: dict[str, Any]
-) -> dict[str, Any]:
-    """Return one bundle's id and scorecard, or a list of these in `models` for several bundles."""
-    cards = [
-        {
-            "model": model,
-            "model_id": engine.card.id,
-            "scorecard": {one.name: one.scores for one in entries if one.model == model},
-            **({JUNK: refused[model]} if model in refused else {}),
-        }
-        for model, engine in engines.items()
-    ]
-    return cards[0] if len(cards) == 1 else {"models": cards}
-
-
 def _leave(
     out: Path,
-    scorecard: dict[str, Any],
+    scored: dict[str, Any],
     entries: "list[Entry]",
     labelled: "list[LabelledSet]",
 ) -> None:
     """Write the scorecard, and draw what all sets show together."""
-    from digitrec.plots import suite
+    from digitrec.plots.suite import corrupted, corruptions, coverage, panel
 
-    write_json(out / "scorecard.json", scorecard)
-    suite.coverage(entries, out / "coverage.png")
+    write_json(out / "scorecard.json", scored)
+    coverage(entries, out / "coverage.png")
     if len(labelled) > 1:
-        suite.panel(entries, out / "panel.png")
-    if corrupted := suite.corrupted(labelled):
-        suite.corruptions(corrupted, out / "corruptions.png")
+        panel(entries, out / "panel.png")
+    if pairs := corrupted(labelled):
+        corruptions(pairs, out / "corruptions.png")

@@ -2,7 +2,7 @@
 
 In the manner of MNIST-C (Mu and Gilmer, "MNIST-C: a robustness benchmark for computer vision",
 2019), but made of what befalls scans of forms. An `exact` corruption presents the same digit
-otherwise, and normalising must undo it; a `hard` one changes the digit or what is around it, as
+otherwise, and normalizing must undo it; a `hard` one changes the digit or what is around it, as
 far as a person still reads it with ease. The scans of a seed are the same in every run.
 """
 

@@ -23,7 +23,7 @@ class Example(NamedTuple):
 
 
 def nearest(scan: NDArray[np.uint8], count: int = 5) -> list[Example]:
-    """Return the examples most like a normalised scan uint8 [28, 28], the most alike first."""
+    """Return the examples most like a normalized scan uint8 [28, 28], the most alike first."""
     images, points = _examples()
     distances = np.square(points - softened(scan[None])).sum(axis=1)
     return [Example(images[k], int(k) // PER_DIGIT) for k in np.argsort(distances)[:count]]

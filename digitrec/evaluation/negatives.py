@@ -1,6 +1,6 @@
 """How well a bundle tells digits from what is none: letters, scribbles, two digits in one scan."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,22 @@ def junk_sets() -> Iterator[tuple[str, Sequence[NDArray[np.uint8]]]]:
     yield "letters, plotted", plotted(EACH)
     yield "like digits, printed", printed(LIKE_DIGITS)
     yield "like digits, plotted", plotted(EACH, letters=LIKE_DIGITS)
+
+
+def refused_by(
+    engines: Mapping[str, Engine], digits: Mapping[str, NDArray[np.float32]]
+) -> dict[str, Any]:
+    """Measure, of the bundles that can tell digits from junk, how well they do.
+
+    Args:
+        engines: by name.
+        digits: by name, the digit scores of digits float32 [N]; see `refusals`.
+    """
+    return {
+        name: refusals(engine, digits[name])
+        for name, engine in engines.items()
+        if engine.card.policy.min_digit_score is not None
+    }
 
 
 def refusals(engine: Engine, digits: NDArray[np.float32]) -> dict[str, Any]:

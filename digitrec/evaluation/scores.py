@@ -26,7 +26,7 @@ class Measured:
     confidences: NDArray[np.float32]  # [N], 0 where there is no digit
     probabilities: NDArray[np.float32]  # [N, 10], of rows with a digit
     digit_score: NDArray[np.float32]  # [N], NaN where the bundle does not know it
-    scans: NDArray[np.uint8]  # [N, 28, 28], normalised
+    scans: NDArray[np.uint8]  # [N, 28, 28], normalized
     decisions: NDArray[np.object_]  # [N]: accept, review, blank or error
     reasons: NDArray[np.object_]  # [N]: of review and error a code, `: ` and words; else None
     groups: NDArray[np.object_] | None = None  # see LabelledSet

@@ -1,9 +1,8 @@
 """The panel: many labelled sets, read by one or several bundles, as one table.
 
-Each set is read through digitrec's normaliser and, as a yardstick, through a plain resize.
+Each set is read through digitrec's normalizer and, as a yardstick, through a plain resize.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -18,10 +17,8 @@ from digitrec.datasets.labelled import LabelledSet, load_labelled
 from digitrec.evaluation.labelled_set import measure_each
 from digitrec.evaluation.scores import Measured
 from digitrec.model.engine import Engine
-from digitrec.model.policy import short_hash
 from digitrec.normalize.plain_resize import plain_resize
 from digitrec.normalize.scan import normalize
-from digitrec.storage.files import is_uri
 
 PANEL = "panel"
 REAL_DIGITS = "real_digits"
@@ -51,7 +48,7 @@ class Entry:
 
     @property
     def accuracy(self) -> float:
-        """Share of the scans that was read right through digitrec's normaliser."""
+        """Share of the scans that was read right through digitrec's normalizer."""
         return float(self.scores["accuracy"])
 
     @property
@@ -81,12 +78,35 @@ def load_panel(test_data: str | None) -> tuple[list[LabelledSet], list[str]]:
     return sets + [load_labelled(f"mnist:{name}") for name in CORRUPTIONS], left_out
 
 
+def choose(
+    named: Sequence[str], test_data: str | None
+) -> tuple[list[LabelledSet], list[LabelledSet], list[str]]:
+    """Load what is to be measured on: by default, or where it is named, the panel.
+
+    Args:
+        named: labelled sets, and `panel` for all that are at hand.
+        test_data: see `load_panel`.
+
+    Returns:
+        The sets that are named, the panel's others, and a sentence for each that is left out.
+
+    Raises:
+        InputError: a set can't be loaded.
+    """
+    given = [load_labelled(name) for name in dict.fromkeys(named) if name != PANEL]
+    if named and PANEL not in named:
+        return given, [], []
+    panel, left_out = load_panel(test_data)
+    names = [one.name for one in given]
+    return given, [one for one in panel if one.name not in names], left_out
+
+
 def compare(
     engines: Sequence[Engine],
     labelled: LabelledSet,
     advance: Callable[[int], None] = lambda count: None,
 ) -> list[tuple[Measured, Measured]]:
-    """Read a set by each bundle, normalised and plainly resized; see `measure`."""
+    """Read a set by each bundle, normalized and plainly resized; see `measure`."""
     ways = [(engine, way) for engine in engines for way in (normalize, plain_resize)]
     measured = measure_each(ways, labelled, advance)
     return list(zip(measured[::2], measured[1::2], strict=True))
@@ -100,18 +120,6 @@ def entry(model: str, normalized: Measured, plain: Measured) -> Entry:
         "confusion": normalized.confusion().tolist(),
     }
     return Entry(normalized.name, model, scores, normalized.error_curve(), normalized.digit_score)
-
-
-def card_key(name: str) -> str:
-    """Return the name that a labelled set has in a card's scorecard.
-
-    A card goes where its bundle goes: of a folder or table it has the last part of the name, not
-    the places of this machine, and a hash that tells it from others of that name.
-    """
-    if not is_uri(name) and not os.path.exists(name):
-        return name
-    place = name.rstrip("/") if is_uri(name) else os.path.realpath(name)
-    return f"{os.path.basename(place)}@{short_hash(place)[:8]}"
 
 
 def table(entries: Sequence[Entry]) -> str:
@@ -136,7 +144,7 @@ def table(entries: Sequence[Entry]) -> str:
             f"{'set':<{LABEL_WIDTH}}{'scans':>8}" + len(models) * columns,
             *(_line(name, scores) for name, scores in rows),
             "",
-            "right %: read right; resized: by a plain resize instead of digitrec's normaliser;",
+            "right %: read right; resized: by a plain resize instead of digitrec's normalizer;",
             "NLL in nats; ECE in 15 bins; cover %: accepted, of the digits; wrong %: read wrong of",
             "the accepted; to: the upper end of its exact 95 % interval, by writer where known",
         ]

@@ -12,7 +12,7 @@ import io
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,7 @@ class Bundle:
     """A loaded bundle: its card, and the bytes of its ONNX network or a cascade's two members."""
 
     card: Card
+    name: str = field(compare=False)  # where it was found, without passwords
     onnx: bytes = b""
     members: "tuple[Bundle, ...]" = ()  # the small one, the large one
 
@@ -82,14 +83,14 @@ def load_folder(folder: Folder) -> Bundle:
         members = tuple(_member(folder, name, card.members[name]) for name in MEMBERS)
         assert card.hand_over is not None
         _check_id(folder, card, cascade_id([member.card.id for member in members], card.hand_over))
-        return Bundle(card, members=members)
+        return Bundle(card, folder.name, members=members)
     onnx = _files(folder, card)[ONNX]
     _check_id(folder, card, network_id(onnx))
     try:
         check_self_contained(onnx)
     except ValueError as why:
         raise BundleError(f"{folder.name}: {ONNX} can't be used: {why}") from why
-    return Bundle(card, onnx)
+    return Bundle(card, folder.name, onnx)
 
 
 def _member(folder: Folder, name: str, named: Ids) -> Bundle:

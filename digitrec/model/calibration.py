@@ -1,10 +1,24 @@
 """How a bundle's logits are understood, fitted on labelled scans that it was not trained on."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
+from digitrec.datasets import mnist
+from digitrec.datasets.labelled import validation_indices
+from digitrec.errors import InputError
+from digitrec.model.bundle import Bundle
 from digitrec.model.card import Calibration
-from digitrec.model.engine import Answers, digit_score, handed_over, log_of, softmax, to_ask
+from digitrec.model.engine import (
+    Answers,
+    digit_score,
+    handed_over,
+    log_of,
+    open_engine,
+    softmax,
+    to_ask,
+)
 from digitrec.model.policy import Policy
 
 # The share of digits that may go to review for not looking like one.
@@ -25,6 +39,43 @@ def calibrate(logits: NDArray[np.float32], labels: NDArray[np.uint8], *, junk: b
     """
     least = float(np.quantile(digit_score(logits), DOUBTED)) if junk else None
     return Calibration(fit_temperature(logits, labels), Policy(min_digit_score=least))
+
+
+def fit_cascade(small: Bundle, large: Bundle, data: Path | None) -> tuple[float, Calibration]:
+    """Fit a cascade on MNIST's validation part; see `calibrate_cascade`.
+
+    Args:
+        small: the bundle that answers first.
+        large: the bundle that is asked where it is not certain.
+        data: where MNIST lies; None: it is fetched.
+
+    Raises:
+        InputError: a bundle has learnt from that part.
+        MnistError: MNIST can't be had.
+    """
+    for bundle in (small, large):
+        if bundle.card.recipe.get("hold_out") != "validation":
+            raise InputError(
+                f"{bundle.name} has learnt from the validation part, on which a cascade is "
+                "fitted: train it with --hold-out validation, or take what is fitted from another "
+                "with --like"
+            )
+    images, labels = mnist.load("train", data)
+    chosen = validation_indices(images)
+    first, second = (open_engine(bundle).answers(images[chosen]) for bundle in (small, large))
+    return calibrate_cascade(first, second, labels[chosen])
+
+
+def fit_of(cascade: Bundle) -> tuple[float, Calibration]:
+    """Return what was fitted of a cascade: its hand-over and its calibration.
+
+    Raises:
+        InputError: it is none.
+    """
+    card = cascade.card
+    if card.hand_over is None:
+        raise InputError(f"{cascade.name} is no cascade")
+    return card.hand_over, Calibration(card.temperature, card.policy)
 
 
 def calibrate_cascade(

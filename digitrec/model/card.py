@@ -46,7 +46,7 @@ class Card:
     """What a bundle is, where it comes from and what it scored: the content of `card.json`."""
 
     id: str  # first 12 hex digits of a SHA-256 over what is run: the bytes of `model.onnx`
-    calibration_id: str  # the same of id, temperature, normaliser version and policies
+    calibration_id: str  # the same of id, temperature, normalizer version and policies
     parent_id: str | None  # the bundle it was retrained from
     architecture: str  # the network's class, or `cascade`
     recipe: dict[str, Any]
@@ -144,7 +144,7 @@ def _check_versions(folder: Folder, content: Any) -> None:
     normalizer = content.get("normalizer_version")
     if isinstance(normalizer, str) and normalizer != NORMALIZER_VERSION:
         raise BundleError(
-            f"{folder.name} was made with normaliser {normalizer}, this program has "
+            f"{folder.name} was made with normalizer {normalizer}, this program has "
             f"{NORMALIZER_VERSION}, whose scans it has never seen: train it again"
         )
 

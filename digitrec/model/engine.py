@@ -1,4 +1,4 @@
-"""Engine: normalised scans → probabilities, with ONNX Runtime on one core."""
+"""Engine: normalized scans → probabilities, with ONNX Runtime on one core."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -25,7 +25,7 @@ class Engine(Protocol):
         """The bundle's card."""
 
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
-        """Read normalised scans uint8 [N, 28, 28]."""
+        """Read normalized scans uint8 [N, 28, 28]."""
 
 
 def open_engine(bundle: Bundle) -> Engine:
@@ -65,7 +65,7 @@ class NetworkEngine:
             ) from why
 
     def logits(self, scans: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the logits float32 [N, 10] of normalised scans uint8 [N, 28, 28]."""
+        """Return the logits float32 [N, 10] of normalized scans uint8 [N, 28, 28]."""
         result = np.empty((len(scans), 10), np.float32)
         for start in range(0, len(scans), BATCH):
             batch = scans[start : start + BATCH]
@@ -73,7 +73,7 @@ class NetworkEngine:
         return result
 
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
-        """Read normalised scans uint8 [N, 28, 28]."""
+        """Read normalized scans uint8 [N, 28, 28]."""
         logits = self.logits(scans)
         known = self.card.policy.min_digit_score is not None
         return Answers(
@@ -96,7 +96,7 @@ class CascadeEngine:
         self._small, self._large = map(NetworkEngine, bundle.members)
 
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
-        """Read normalised scans uint8 [N, 28, 28]."""
+        """Read normalized scans uint8 [N, 28, 28]."""
         assert self.card.hand_over is not None
         small = self._small.answers(scans)
         asked = to_ask(small, self.card.hand_over, self.card.temperature, self.card.policy)

@@ -19,7 +19,7 @@ class DigitNet(nn.Module):
     scaled scans float32 [N, 1, 28, 28] → conv 5×5, ReLU, max-pool 2 → [N, 10, 12, 12]
     → conv 5×5, ReLU, max-pool 2 → [N, 20, 4, 4] → linear → logits float32 [N, 10].
 
-    With `batch_norm` the convolutions' outputs are normalised while it is trained; `folded` then
+    With `batch_norm` the convolutions' outputs are normalized while it is trained; `folded` then
     gives the report's network again.
     """
 
@@ -78,7 +78,7 @@ NETWORKS: dict[str, type[DigitNet] | type[LargeNet]] = {"small": DigitNet, "larg
 
 
 def folded(network: Network) -> Network:
-    """Return the same function with batch normalisation folded into the convolutions.
+    """Return the same function with batch normalization folded into the convolutions.
 
     In evaluation it is a factor and a summand for each channel (Ioffe and Szegedy, "Batch
     normalization", 2015): 8,490 parameters say the same. `norm1` follows `conv1`, and so on.
@@ -115,7 +115,7 @@ class ScanNet(nn.Module):
         self.network = network
 
     def forward(self, scans: Tensor) -> Tensor:
-        """Return the logits float32 [N, 10] of normalised scans uint8 [N, 28, 28]."""
+        """Return the logits float32 [N, 10] of normalized scans uint8 [N, 28, 28]."""
         logits: Tensor = self.network(scale(scans))
         return logits
 

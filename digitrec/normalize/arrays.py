@@ -9,7 +9,7 @@ Counts = NDArray[np.int32]
 Soft = NDArray[np.float32]
 Figures = NDArray[np.float64]
 
-# Of a normalised scan, in pixels.
+# Of a normalized scan, in pixels.
 SIDE = 28
 
 # Places in the figures that `find_ink` tells beside the ink.

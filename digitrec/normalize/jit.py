@@ -1,4 +1,4 @@
-"""Machine code of the normaliser's inner loops: made by Numba once on a machine, then kept.
+"""Machine code of the normalizer's inner loops: made by Numba once on a machine, then kept.
 
 Compiling takes half a minute. The code lies in the user's cache folder (or the one that
 `DIGITREC_DATA` names) under a hash of its source and of the CPU it is for, wherever the package
@@ -48,7 +48,7 @@ class _Announcer(event.Listener):
                 often = f"once until {folder} is cleared: {compiled_folder()} can't be written to"
             else:
                 often = "once"
-            logger.warning("compiling the normaliser for this machine, %s: half a minute …", often)
+            logger.warning("compiling the normalizer for this machine, %s: half a minute …", often)
             self.said = True
 
     def on_end(self, event: Any) -> None:

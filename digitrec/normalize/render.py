@@ -1,4 +1,4 @@
-"""Ink of one scan → 28×28, the way MNIST was made: the second half of the normaliser, compiled.
+"""Ink of one scan → 28×28, the way MNIST was made: the second half of the normalizer, compiled.
 
 Strokes outside MNIST's range of widths are thickened or thinned before anything is shrunk, since
 a thin pen at a high resolution would turn faint. Then, as for MNIST (Yadav and Bottou, "Cold case:

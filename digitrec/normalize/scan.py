@@ -37,14 +37,14 @@ FAINT, SLOPING, CHANGED = 50.0, 20.0, 0.05
 
 
 class Normalized(NamedTuple):
-    """A normalised scan, and how it came about."""
+    """A normalized scan, and how it came about."""
 
     image: NDArray[np.uint8]  # [28, 28], 255 the fullest ink; all zero where the scan is blank
     ink: NDArray[np.uint8]  # [h, w], what was taken for ink, cropped; 0 is paper
     scale: float = 1.0  # pixels of the scan for one of `ink`
     left: int = 0  # where the ink's box begins, in pixels of the scan
     top: int = 0
-    done: bool = False  # the scan was normalised already
+    done: bool = False  # the scan was normalized already
     blank: bool = False
     inverted: bool = False  # light ink on dark paper
     touches: bool = False  # the digit reaches the border: some of it may be missing
@@ -98,7 +98,7 @@ class Normalized(NamedTuple):
 
 
 def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Normalise one scan.
+    """Normalize one scan.
 
     Args:
         pixels: uint8 [H, W] (grey), [H, W, 3] (RGB) or [H, W, 4] (RGBA), any H and W from 1.
@@ -106,13 +106,13 @@ def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Returns:
         uint8 [28, 28], 255 the fullest ink. All zero where the scan is blank. A scan that is
-        normalised already comes back unchanged.
+        normalized already comes back unchanged.
     """
     return inspect(pixels).image
 
 
 def inspect(pixels: NDArray[np.uint8]) -> Normalized:
-    """Normalise one scan, see `normalize`, and tell what was found on the way."""
+    """Normalize one scan, see `normalize`, and tell what was found on the way."""
     longer = max(pixels.shape[:2])
     if longer <= WORKING_SIDE:
         return _normalized(pixels)
@@ -186,7 +186,7 @@ def load() -> tuple[Callable[..., Any], ...]:
     """Load the machine code, which happens on first use; where there is none, it is made.
 
     Of processes that begin together, one makes it and the others wait for that. Numba takes 0.3 s
-    to import: too much for a command that normalises nothing.
+    to import: too much for a command that normalizes nothing.
     """
     folder = usable_folder()
     if folder is None or is_complete(folder):

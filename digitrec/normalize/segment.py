@@ -1,4 +1,4 @@
-"""Pixels of one scan → its ink: the first half of the normaliser.
+"""Pixels of one scan → its ink: the first half of the normalizer.
 
 Ink is what lies above Otsu's threshold, with the soft edge around it; printed lines along the
 sides, specks, and what reaches in over the border are not the digit's.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from digitrec.evaluation.explain import Explanation
 from digitrec.normalize.scan import Normalized
-from digitrec.plots.training import NEUTRAL, RIGHT, drawing
+from digitrec.plots.style import NEUTRAL, RIGHT, drawing
 
 
 def explanation(name: str, one: Explanation, path: Path) -> None:

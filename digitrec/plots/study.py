@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from digitrec.plots.training import drawing, finish_curve
+from digitrec.plots.style import drawing, finish_curve
 
 if TYPE_CHECKING:
     from digitrec.training.epoch_log import EpochRecord

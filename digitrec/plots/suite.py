@@ -17,7 +17,7 @@ from digitrec.evaluation.suite import Entry, shortened
 from digitrec.inputs.decode import decode
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.scan import normalize
-from digitrec.plots.training import NEUTRAL, drawing
+from digitrec.plots.style import NEUTRAL, drawing
 
 LABEL_WIDTH = 28
 # Accuracies that the panel's axis names: it is logarithmic in the errors.
@@ -28,7 +28,7 @@ CELL, GAP, ROW = 84, 8, 94  # of that picture, in pixels
 
 
 def panel(entries: Sequence[Entry], path: Path) -> None:
-    """Draw each set's accuracy by each bundle, normalised and plainly resized, as dots."""
+    """Draw each set's accuracy by each bundle, normalized and plainly resized, as dots."""
     names = list(dict.fromkeys(one.name for one in entries))
     models = list(dict.fromkeys(one.model for one in entries))
     with drawing(path, 9, 1.9 + len(names) * (0.16 + 0.12 * len(models))) as figure:
@@ -69,7 +69,7 @@ def _dots(axes: Axes, one: Entry, height: float, colour: str) -> None:
 
 
 def _panel_legend(models: Sequence[str]) -> list[Line2D]:
-    labels = ["digitrec's normaliser", "plain resize"]
+    labels = ["digitrec's normalizer", "plain resize"]
     labels += [shortened(model, LABEL_WIDTH) for model in models]
     markers = ["o", "o"] + len(models) * ["s"]
     colours = [NEUTRAL, NEUTRAL] + [f"C{k}" for k in range(len(models))]
@@ -138,7 +138,7 @@ def corrupted(sets: Sequence[LabelledSet]) -> list[LabelledSet]:
 
 
 def corruptions(sets: Sequence[LabelledSet], path: Path) -> None:
-    """Draw a few digits of corrupted sets: each scan as it looks, and normalised beside it."""
+    """Draw a few digits of corrupted sets: each scan as it looks, and normalized beside it."""
     kinds = {
         "exact: the same digit, otherwise presented": [one for one in sets if _is(one, "exact")],
         "hard: another hand, pen, paper or scanner": [one for one in sets if _is(one, "hard")],
@@ -169,7 +169,7 @@ def _made_by(labelled: LabelledSet) -> Corruption:
 
 
 def _pairs(labelled: LabelledSet) -> NDArray[np.uint8]:
-    """Put some scans and what they are normalised to into a row: uint8 [94, W, 3]."""
+    """Put some scans and what they are normalized to into a row: uint8 [94, W, 3]."""
     cells = []
     for digit in SHOWN_DIGITS:
         scan = labelled.scans[int(np.flatnonzero(labelled.labels == digit)[0])]

@@ -1,4 +1,4 @@
-"""Where things lie that are made or fetched once and kept: MNIST, and the compiled normaliser."""
+"""Where things lie that are made or fetched once and kept: MNIST, and the compiled normalizer."""
 
 import fcntl
 import functools

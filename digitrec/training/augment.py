@@ -1,6 +1,6 @@
 """Random changes of a batch of images, as tensors on any device: what `ROBUST` trains on.
 
-Each stands for something that people, pens, scanners and the normaliser do to a digit. They are
+Each stands for something that people, pens, scanners and the normalizer do to a digit. They are
 made of few passes over the batch, so that they cost less than the network's own step.
 """
 

@@ -32,7 +32,8 @@ from digitrec.model.card import Calibration, Card
 from digitrec.model.engine import NetworkEngine, open_engine
 from digitrec.model.network import NETWORKS, folded
 from digitrec.model.policy import Policy
-from digitrec.plots import training
+from digitrec.plots.labelled_set import predictions, reliability
+from digitrec.plots.training import curves, samples
 from digitrec.runtime.ray_session import is_cluster, ray_session
 from digitrec.storage.files import file_name
 from digitrec.training.data import (
@@ -239,11 +240,11 @@ def _draw(
     records: list[EpochRecord], parts: dict[str, Arrays], measured: Measured, folder: Path
 ) -> None:
     """Draw the pictures."""
-    training.curves(records, folder, measured.name)
+    curves(records, folder, measured.name)
     for name, part in parts.items():
-        training.samples(*part, folder / f"samples-{file_name(name)}.png", name)
-    training.predictions(measured, folder / "predictions.png")
-    training.reliability(measured, folder / "reliability.png")
+        samples(*part, folder / f"samples-{file_name(name)}.png", name)
+    predictions(measured, folder / "predictions.png")
+    reliability(measured, folder / "reliability.png")
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def test_a_small_input_runs_here(settings: RunSettings) -> None:
     assert outcome.run == json.loads((Path(settings.out) / "_run.json").read_text())
     found = rows(settings.out)
     assert sum(int(name[3]) == digit for name, digit in found.items()) >= 29
-    stages = ["start-up", "listing", "read", "decode", "normalise", "infer", "write", "check"]
+    stages = ["start-up", "listing", "read", "decode", "normalize", "infer", "write", "check"]
     assert list(outcome.run["seconds"]) == stages
 
 
@@ -199,7 +199,7 @@ def test_a_trace_shows_who_did_what(settings: RunSettings) -> None:
     classify(replace(settings, profile=True))
     events = json.loads((Path(settings.out) / "_trace.json").read_text())["traceEvents"]
     bars = {event["name"]: event for event in events if event["ph"] == "X"}
-    assert {"30 scans", "read", "decode", "normalise", "infer", "write"} <= set(bars)
+    assert {"30 scans", "read", "decode", "normalize", "infer", "write"} <= set(bars)
     assert all(bar["dur"] >= 0 and bar["ts"] > 1e15 for bar in bars.values())
 
 

@@ -54,7 +54,7 @@ VARIANTS = {
     "without changes of form": without(*FORM),
     "without changes of pen and scanner": without("pen_share"),
     "without either": without(*AUGMENTATION),
-    "without batch normalisation": without("batch_norm"),
+    "without batch normalization": without("batch_norm"),
     "the report's recipe": REPORT,
 }
 
@@ -72,7 +72,7 @@ def train(recipe: Recipe) -> DigitNet:
 
 
 def four_writers() -> Arrays | None:
-    """Give the real digits on which choices are made, normalised; None where there are none."""
+    """Give the real digits on which choices are made, normalized; None where there are none."""
     folder = os.environ.get("DIGITREC_TEST_DATA")
     if not folder:
         return None

@@ -3,9 +3,9 @@
     python -m tests.benchmarks.cascade_speed
 
 The scans are MNIST's 70,000 images as PNGs, as they are, and 40,000 of them as scans of 95×95
-pixels, which take longer to decode and to normalise. Each round classifies a folder
+pixels, which take longer to decode and to normalize. Each round classifies a folder
 with each bundle, one after the other. `steady` is that of `digitrec.batch.stats.speed`; `network
-alone` is one thread on normalised scans in memory, without reading, decoding and writing.
+alone` is one thread on normalized scans in memory, without reading, decoding and writing.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""What normalising costs, beside decoding, a plain resize, and the same steps in OpenCV's calls.
+"""What normalizing costs, beside decoding, a plain resize, and the same steps in OpenCV's calls.
 
     python -m tests.benchmarks.normalize_speed
 
 Each step takes the same scans, in rounds that take turns, in one process on one core. `OpenCV` is
-the core of the normaliser, as one would write it with OpenCV and NumPy: grey by luminance, paper
+the core of the normalizer, as one would write it with OpenCV and NumPy: grey by luminance, paper
 from the border, Otsu's threshold, connected components, stroke width by a distance transform, crop,
 resize, centre of mass. It knows neither colours nor uneven light, printed lines or cut-off strokes:
 what it does is less. Last comes the start: what a fresh process waits for its machine code.
@@ -51,7 +51,7 @@ print(imported - start, time.perf_counter() - imported)
 
 
 def with_opencv(pixels: Pixels) -> Pixels:
-    """Normalise a scan [H, W], or [H, W, 3] (RGB)."""
+    """Normalize a scan [H, W], or [H, W, 3] (RGB)."""
     if pixels.ndim == 3:
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     if is_normalized(pixels):
@@ -161,7 +161,7 @@ def workloads(count: int) -> dict[str, list[bytes]]:
     cream = [(scan[:, :, None] * CREAM).astype(np.uint8) for scan in ruled]
     kinds = {
         "28×28": [255 - image for image in images],
-        "28×28, normalised": list(images),
+        "28×28, normalized": list(images),
         "95×95, box-lines": ruled,
         "95×95, on cream, RGB": cream,
         "112×112, thin": fine,
@@ -199,7 +199,7 @@ def measured(files: dict[str, list[bytes]], rounds: int) -> dict[tuple[str, str]
 
 
 def start_up(data: str | None) -> tuple[float, float]:
-    """Give the seconds of importing the normaliser and of its machine code, in a fresh process."""
+    """Give the seconds of importing the normalizer and of its machine code, in a fresh process."""
     environment = os.environ if data is None else {**os.environ, "DIGITREC_DATA": data}
     command = [sys.executable, "-c", LOAD]
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

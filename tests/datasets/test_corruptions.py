@@ -55,7 +55,7 @@ def test_exact_ones_show_the_same_digit(name: str, engine: Engine, mnist_test: M
 
 @pytest.mark.parametrize("name", HARD)
 def test_hard_ones_can_still_be_read(name: str, engine: Engine, mnist_test: Mnist) -> None:
-    """Normalised: the shipped network has learnt from normalised digits alone."""
+    """Normalized: the shipped network has learnt from normalized digits alone."""
     images, labels = mnist_test[0][:300], mnist_test[1][:300]
     readings = read_scans(CorruptedImages(images, CORRUPTIONS[name])[:], engine)
     assert ERROR not in readings.decisions

@@ -211,7 +211,7 @@ def test_scans_are_drawn_into_class_folders(
     assert len([path for path in out.rglob("*") if path.is_file()]) == 27
     labelled = load_labelled(str(out))
     assert np.bincount(labelled.labels).tolist() == list(per_digit.values())
-    # They are the scans that training sees, before the normaliser.
+    # They are the scans that training sees, before the normalizer.
     images, _ = draw_digits(23, 0)
     for k, image in enumerate(images):
         scan = cv2.imread(str(out / str(k % 10) / f"{k:05d}.png"), cv2.IMREAD_UNCHANGED)

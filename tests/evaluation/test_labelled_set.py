@@ -10,7 +10,7 @@ from digitrec.evaluation.scores import NO_DIGIT
 from digitrec.model.engine import Engine
 from digitrec.normalize.plain_resize import plain_resize
 from digitrec.normalize.scan import normalize
-from digitrec.plots import training
+from digitrec.plots.labelled_set import confusion, mistakes, predictions
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_set_without_any_digit_has_scores(engine: Engine) -> None:
     assert "NLL none nats, ECE none" in report(measured)
 
 
-def test_another_normaliser_is_measured_beside(engine: Engine, known: LabelledSet) -> None:
+def test_another_normalizer_is_measured_beside(engine: Engine, known: LabelledSet) -> None:
     ways = [(engine, normalize), (engine, plain_resize)]
     normalized, plain = measure_each(ways, known)
     assert normalized.scores() == measure(engine, known).scores()
@@ -85,9 +85,9 @@ def test_the_same_digits_by_folder_table_and_memory(engine: Engine, real_digits:
 
 def test_pictures_are_drawn(engine: Engine, known: LabelledSet, tmp_path: Path) -> None:
     measured = measure(engine, known)
-    training.confusion(measured, tmp_path / "confusion.png")
-    training.mistakes(measured, tmp_path / "mistakes.png")
-    training.predictions(measured, tmp_path / "predictions.png")
+    confusion(measured, tmp_path / "confusion.png")
+    mistakes(measured, tmp_path / "mistakes.png")
+    predictions(measured, tmp_path / "predictions.png")
     for name in ("confusion", "mistakes", "predictions"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert len(list(tmp_path.iterdir())) == 3

@@ -11,7 +11,8 @@ from scipy.stats import binomtest
 from digitrec.evaluation.intervals import share_interval
 from digitrec.evaluation.labelled_set import report
 from digitrec.evaluation.scores import NO_DIGIT, Measured
-from digitrec.plots import training
+from digitrec.plots.labelled_set import mistakes
+from digitrec.plots.style import WRONG
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_nothing_accepted_has_no_error(by_hand: Measured) -> None:
 def frames(picture: Path) -> list[int]:
     """Give where the frames around accepted mistakes begin, in tenths of the picture's width."""
     pixels = cv2.imread(str(picture))[:, :, ::-1]
-    red = np.all(pixels == [int(training.WRONG[k : k + 2], 16) for k in (1, 3, 5)], axis=2)
+    red = np.all(pixels == [int(WRONG[k : k + 2], 16) for k in (1, 3, 5)], axis=2)
     _, _, boxes, _ = cv2.connectedComponentsWithStats(red.astype(np.uint8))
     frames = [box for box in boxes[1:] if min(box[2], box[3]) > 50]
     return sorted(int(10 * box[0] / red.shape[1]) for box in frames)
@@ -180,7 +181,7 @@ def test_the_picture_of_mistakes_shows_the_accepted_first_and_framed(
         (replace(by_hand, decisions=last), [0]),
         (right, []),
     ):
-        training.mistakes(measured, tmp_path / "mistakes.png")
+        mistakes(measured, tmp_path / "mistakes.png")
         assert frames(tmp_path / "mistakes.png") == places
 
 
@@ -190,5 +191,5 @@ def test_the_picture_of_mistakes_has_room_for_the_accepted_before_all_others(
     """Of 60 mistakes 10 have no room; the 12 accepted ones, the least sure, are all there."""
     wrong = simulated(np.linspace(0.9, 0.5, 60), np.zeros(60, bool))
     wrong.decisions[:48] = "review"
-    training.mistakes(wrong, tmp_path / "mistakes.png")
+    mistakes(wrong, tmp_path / "mistakes.png")
     assert frames(tmp_path / "mistakes.png") == sorted([*range(10), 0, 1])

@@ -11,7 +11,7 @@ from digitrec.normalize.scan import inspect
 from tests.drawing import Pixels, digit, grain, shown
 from tests.faults.test_fuzzed_files import mutated, seeds
 from tests.normalize.any_pixels import any_pixels
-from tests.normalize.test_scan import assert_normalised
+from tests.normalize.test_scan import assert_normalized
 
 pytestmark = pytest.mark.slow
 
@@ -19,18 +19,18 @@ ARRAYS, FILES, DIGITS = 20_000, 8_000, 2_000
 MOST_PIXELS = 1_000_000  # of damaged files: what claims to be larger takes long
 
 
-def test_any_pixels_are_normalised() -> None:
+def test_any_pixels_are_normalized() -> None:
     blank = 0
     for seed in range(ARRAYS):
         pixels = any_pixels(seed)
-        found = assert_normalised(pixels)
+        found = assert_normalized(pixels)
         blank += found.blank
         if pixels.min() == pixels.max():
             assert found.blank, seed
     assert 0.1 * ARRAYS < blank < 0.6 * ARRAYS
 
 
-def test_what_damaged_files_decode_to_is_normalised() -> None:
+def test_what_damaged_files_decode_to_is_normalized() -> None:
     chance, files = random.Random(2024), seeds()
     contents, decoded = [content for _, content in files], 0
     for k in range(FILES):
@@ -39,7 +39,7 @@ def test_what_damaged_files_decode_to_is_normalised() -> None:
         except ScanError:
             continue
         if pixels.size <= MOST_PIXELS:
-            assert_normalised(pixels)
+            assert_normalized(pixels)
             decoded += 1
     assert decoded > 1_200  # the others are said to be damaged
 

@@ -1,4 +1,4 @@
-"""Makes the golden files: what the normaliser gives for forty drawn scans.
+"""Makes the golden files: what the normalizer gives for forty drawn scans.
 
     python -m tests.golden.make            normalized.png anew, after a change that was meant
     python -m tests.golden.make --scans    also draw the scans anew
@@ -147,7 +147,7 @@ def write_scans() -> None:
 
 
 def mosaic() -> Pixels:
-    """Normalise all scans, and lay them out in rows."""
+    """Normalize all scans, and lay them out in rows."""
     tiles = [normalize(decode(file.read_bytes()).pixels) for file in sorted(SCANS.glob("*.png"))]
     tiles += [np.zeros((SIDE, SIDE), np.uint8)] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[k : k + COLUMNS]) for k in range(0, len(tiles), COLUMNS)]
@@ -155,7 +155,7 @@ def mosaic() -> Pixels:
 
 
 def write_normalized() -> None:
-    """Write the mosaic, and in it which normaliser made it."""
+    """Write the mosaic, and in it which normalizer made it."""
     made_by = PngInfo()
     made_by.add_text(VERSION, NORMALIZER_VERSION)
     Image.fromarray(mosaic()).save(NORMALIZED, optimize=True, pnginfo=made_by)

@@ -1,4 +1,4 @@
-"""What the normaliser gives for forty drawn scans, so that no change moves it unseen."""
+"""What the normalizer gives for forty drawn scans, so that no change moves it unseen."""
 
 import numpy as np
 from PIL import Image
@@ -11,7 +11,7 @@ REMAKE = "look at what changed, then `python -m tests.golden.make`"
 ROUNDING, ROUNDED_SHARE = 2, 0.01
 
 
-def test_the_normaliser_gives_what_it_gave() -> None:
+def test_the_normalizer_gives_what_it_gave() -> None:
     with Image.open(NORMALIZED) as image:
         wanted = np.asarray(image)
     found = mosaic()
@@ -34,7 +34,7 @@ def test_the_golden_file_is_this_versions() -> None:
 
 
 def test_the_golden_scans_show_digits_and_blanks() -> None:
-    """A golden file of nothing would hold the normaliser to nothing."""
+    """A golden file of nothing would hold the normalizer to nothing."""
     tiles = mosaic().reshape(-1, SIDE, COLUMNS, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
     names = [file.stem for file in sorted(SCANS.glob("*.png"))]
     assert len(names) == len(tiles) == 40

@@ -111,7 +111,7 @@ def test_an_edited_calibration_does_not_load_under_its_id(
         (lambda card: card.update(schema_version=1), r"schema version 1"),
         (lambda card: card.update(schema_version=[2]), r"\.schema_version"),
         (lambda card: card.update(normalizer_version=2), r"\.normalizer_version"),
-        (lambda card: card.update(normalizer_version="1"), r"made with normaliser 1"),
+        (lambda card: card.update(normalizer_version="1"), r"made with normalizer 1"),
     ],
 )
 def test_a_card_with_a_wrong_field_is_refused_by_its_name(

@@ -50,7 +50,7 @@ def test_the_large_one_layer_by_layer() -> None:
 
 
 @pytest.mark.parametrize("make", [DigitNet, LargeNet])
-def test_folded_it_says_the_same_without_batch_normalisation(
+def test_folded_it_says_the_same_without_batch_normalization(
     make: type[DigitNet] | type[LargeNet],
 ) -> None:
     torch.manual_seed(3)

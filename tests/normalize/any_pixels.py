@@ -85,7 +85,7 @@ def _printed_lines(rng: Generator, height: int, width: int) -> Levels:
     return levels
 
 
-def _nearly_normalised(rng: Generator, height: int, width: int) -> Levels:
+def _nearly_normalized(rng: Generator, height: int, width: int) -> Levels:
     """Ink in a box of 20 by up to 20 somewhere on black; of 28×28 if there is room."""
     levels = np.zeros((min(height, 28), min(width, 28)))
     y, x = rng.integers(0, 9, 2)
@@ -99,7 +99,7 @@ CONTENTS: dict[str, Callable[[Generator, int, int], Levels]] = {
     kind.__name__.strip("_"): kind
     for kind in (
         _uniform, _noise, _two_levels, _texture, _slopes, _rectangles, _strokes, _dots, _diagonals,
-        _dithered, _printed_lines, _nearly_normalised,
+        _dithered, _printed_lines, _nearly_normalized,
     )
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The normaliser's machine code: made once, found again by every other process, or made by each."""
+"""The normalizer's machine code: made once, found again by every other process, or made by each."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ from tests.drawing import digit, shown
 
 pytestmark = pytest.mark.slow
 
-ANNOUNCED = "compiling the normaliser"
+ANNOUNCED = "compiling the normalizer"
 PATIENCE = 300  # seconds; compiling takes 20 to 40
 # Root may write anywhere, but for this.
 WITHOUT_ROOTS_RIGHTS = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
@@ -43,7 +43,7 @@ class Run:
 def fresh_process(
     data: Path, folder: Path, package: Path | None = None, rights: bool = True
 ) -> Run:
-    """Normalise a scan in a process of its own.
+    """Normalize a scan in a process of its own.
 
     Args:
         data: DIGITREC_DATA there.
@@ -110,7 +110,7 @@ def test_another_copy_of_the_package_finds_the_code(cache: Path, tmp_path: Path)
 
 
 def test_other_sources_have_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a change of the normaliser would go on with the code of before."""
+    """Else a change of the normalizer would go on with the code of before."""
     source = Path(digitrec.__file__).parent / "normalize"
     before = compiled_folder()
     shutil.copytree(source, tmp_path / "digitrec/normalize")

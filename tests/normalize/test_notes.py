@@ -93,7 +93,7 @@ def test_numbers_in_notes_are_right() -> None:
     assert uneven in [f"uneven light: {level} of 255" for level in range(90, 99)]  # 0.4 of 240
 
 
-def test_what_is_normalised_already_has_no_notes() -> None:
+def test_what_is_normalized_already_has_no_notes() -> None:
     found = inspect(normalize(lit(0.6)))
     assert found.done
     assert found.notes == []

@@ -40,7 +40,7 @@ def difference(scan: Pixels, other: Pixels) -> float:
     )
 
 
-def assert_normalised(pixels: Pixels) -> Normalized:
+def assert_normalized(pixels: Pixels) -> Normalized:
     """Hold one result to all that it promises for any pixels."""
     before = pixels.copy()
     found = inspect(pixels)
@@ -72,7 +72,7 @@ sides = st.one_of(st.integers(1, 60), st.sampled_from([1, 2, 12, 28, 255, 256, 2
 def test_any_content_of_any_size_keeps_the_promises(
     content: str, height: int, width: int, channels: int, seed: int
 ) -> None:
-    assert_normalised(pixels_of(content, height, width, channels, seed))
+    assert_normalized(pixels_of(content, height, width, channels, seed))
 
 
 @settings(max_examples=300, deadline=None)
@@ -84,27 +84,27 @@ def test_any_content_of_any_size_keeps_the_promises(
     )
 )
 def test_any_few_pixels_keep_the_promises(pixels: Pixels) -> None:
-    assert_normalised(pixels)
+    assert_normalized(pixels)
 
 
 @pytest.mark.parametrize("shape", [(40, 13), (42, 15)])
 def test_a_checked_area_keeps_the_promises(shape: tuple[int, int]) -> None:
     checked = np.indices(shape).sum(axis=0) % 2 == 0
-    assert_normalised(np.pad(checked * np.uint8(255), 5))
+    assert_normalized(np.pad(checked * np.uint8(255), 5))
 
 
 def test_a_dithered_digit_in_broad_strokes_is_read(engine: Engine) -> None:
     bayer = np.tile([[32, 160], [224, 96]], (40, 30))
     dithered = (shown(digit(3, 80, 60, pen=12), 255, 128) > bayer) * np.uint8(255)
-    assert engine.answers(assert_normalised(dithered).image[None]).probabilities.argmax() == 3
+    assert engine.answers(assert_normalized(dithered).image[None]).probabilities.argmax() == 3
 
 
-def test_ink_that_reaches_a_corner_of_the_result_is_normalised_once() -> None:
+def test_ink_that_reaches_a_corner_of_the_result_is_normalized_once() -> None:
     """A ray from a heavy blob, whose centre of mass brings its end into the corner of 28×28."""
     scan = np.zeros((40, 40), np.uint8)
     cv2.line(scan, (0, 0), (39, 39), 255, 1)
     scan[22:, 22:] = 255
-    found = assert_normalised(np.pad(scan, 10))
+    found = assert_normalized(np.pad(scan, 10))
     assert found.image[0, 0] > 0
     assert np.array_equal(normalize(found.image), found.image)
 

@@ -90,7 +90,7 @@ def test_the_scorecard_is_what_the_run_measured(finished: tuple[Path, Trained]) 
     out, trained = finished
     scores = load_bundle(out).card.scorecard["mnist:test"]
     assert scores["images"] == 10_000
-    # The bundle is read through the normaliser, which changes 3 of the 10,000.
+    # The bundle is read through the normalizer, which changes 3 of the 10,000.
     assert abs(scores["accuracy"] - trained.records[-1].test_accuracy) <= 0.0003
     assert scores["nll"] == pytest.approx(trained.records[-1].test_loss, abs=1e-3)
 

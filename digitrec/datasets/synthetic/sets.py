@@ -1,4 +1,4 @@
-"""Many drawn scans: normalised, to train on, or as PNGs."""
+"""Many drawn scans: normalized, to train on, or as PNGs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def _written(strokes: Callable[[Generator], Strokes], rng: Generator) -> Scan:
 
 
 def draw_digits(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw digits as the normaliser sees them: images uint8 [N, 28, 28] and labels uint8 [N].
+    """Draw digits as the normalizer sees them: images uint8 [N, 28, 28] and labels uint8 [N].
 
     All ten are equally frequent; the same seed gives the same digits.
     """
@@ -46,7 +46,7 @@ def draw_digits(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.ui
 
 
 def draw_junk(count: int, seed: int) -> NDArray[np.uint8]:
-    """Draw what is no digit as the normaliser sees it: uint8 [N, 28, 28]."""
+    """Draw what is no digit as the normalizer sees it: uint8 [N, 28, 28]."""
     rng = np.random.default_rng([seed, 1])
     return _normalized([draw_junk_scan(rng) for _ in range(count)])
 
