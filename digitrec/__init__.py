@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, Any
 from digitrec.version import __version__
 
 if TYPE_CHECKING:
-    from digitrec.reader import Reading, read
+    from digitrec.reader import Reader, Reading, read
+    from digitrec.schema import SCHEMA
 # id in the user's cache folder and sends events to its maker. Nobody's scans are anybody's events,
 # so that whatever the variable said before does not count.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-__all__ = ["Reading", "__version__", "read"]
+__all__ = ["SCHEMA", "Reader", "Reading", "__version__", "read"]
 
 
 def __getattr__(name: str) -> Any:
     # Importing `digitrec` alone loads nothing heavy: `digitrec --version` answers at once.
-    if name in ("Reading", "read"):
+    if name in ("Reader", "Reading", "read"):
         from digitrec import reader
 
         return getattr(reader, name)
+    if name == "SCHEMA":
+        from digitrec import schema
+
+        return schema.SCHEMA
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 from digitrec.errors import ScanError
 from digitrec.inputs.decode import MAX_PIXELS, Decoded, decode
 from digitrec.inputs.fetch import content as file_content
-from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import Engine, open_engine, or_unknown
+from digitrec.inputs.fetch import contents as file_contents
+from digitrec.model.bundle import load_bundle, with_policy
+from digitrec.model.engine import ONE_CORE, Engine, EngineSettings, kept_engine, or_unknown
 from digitrec.model.policy import ACCEPT as ACCEPT
 from digitrec.model.policy import REVIEW as REVIEW
-from digitrec.model.policy import Decided
+from digitrec.model.policy import Decided, Policy
 from digitrec.model.shipped import DEFAULT
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.scan import inspect, normalize
+
+if TYPE_CHECKING:
+    from digitrec.inputs.batches import Batch
 
 # A scan is a file's path, an image file's content, or pixels: uint8 [H, W], [H, W, 3] or [H, W, 4].
 Scan = str | os.PathLike[str] | bytes | NDArray[np.uint8]
@@ -117,11 +121,91 @@ def read(scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT) 
         >>> reading.digit, reading.decision
         (7, 'accept')
     """
-    if isinstance(scans, (str, bytes, os.PathLike, np.ndarray)):
-        scans = [scans]
-    contents = list(map(_content, scans))
-    engine = open_engine(load_bundle(model))
-    return list(read_contents(contents, len(contents), engine, with_notes=True))
+    return Reader(model, with_notes=True).read(scans)
+
+
+class Reader:
+    """Reads scans: here, or as a stage of a pipeline.
+
+    It can be pickled: it holds the bundle, and each process opens the networks where it first
+    reads with them. So it serves Ray Data's `map_batches` as it is (tasks), or as a class (actors,
+    with `fn_constructor_kwargs`), and any other pipeline that calls a function with batches.
+
+    Args:
+        model: a shipped bundle's name, a bundle's folder or URI, or a run folder.
+        column: of batches, the one with scans: contents of image files, paths, URIs, or pixels.
+            None: the first that is there of content, bytes, image, path, file, filename and
+            file_name.
+        policy: when a digit is accepted; None: the bundle's own.
+        with_notes: also tell what is odd about each scan, in `notes`.
+        engine: how the networks are run.
+
+    Raises:
+        BundleError: `model` is no bundle.
+
+    Example:
+        >>> scans = ray.data.read_binary_files("scans", include_paths=True)
+        >>> scans.map_batches(Reader(), batch_format="pyarrow").write_parquet("result")
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = DEFAULT,
+        *,
+        column: str | None = None,
+        policy: Policy | None = None,
+        with_notes: bool = False,
+        engine: EngineSettings = ONE_CORE,
+    ) -> None:
+        bundle = load_bundle(model)
+        if policy is not None:
+            bundle = with_policy(bundle, policy)
+        self._bundle, self._settings = bundle, engine
+        self._column, self._with_notes = column, with_notes
+
+    def read(self, scans: Scan | Iterable[Scan]) -> list[Reading]:
+        """Read scans; see the function `read`."""
+        if isinstance(scans, (str, bytes, os.PathLike, np.ndarray)):
+            scans = [scans]
+        contents = list(map(_content, scans))
+        return list(self._readings(contents, len(contents)))
+
+    def __call__(self, batch: "Batch") -> "Batch":
+        """Read a batch: give it back with the columns of `SCHEMA` (but `path`) put beside its own.
+
+        In a table they have `SCHEMA`'s types; in a dict or frame they are objects, None where
+        nothing was read. (Ray Data types such columns batch by batch: where the result is written,
+        `batch_format="pyarrow"` gives all its files the same types.)
+
+        Args:
+            batch: a dict of NumPy arrays, an Arrow table or a pandas frame. Of its scans each is
+                the content of an image file, a path, a URI (s3, gs, abfs, hdfs, file), an array as
+                `read` takes it, a PIL image, or a dict of `bytes` and `path`. Anything else, null
+                too, gets the decision `error`.
+
+        Raises:
+            InputError: there is no column with scans, or one has the name of a column to come.
+        """
+        # Arrow takes 0.1 s to import, which `predict` need not wait for.
+        from digitrec.inputs.batches import scan_column, scans_of, with_columns
+        from digitrec.schema import reading_columns
+
+        scans = scans_of(batch, scan_column(batch, self._column))
+        readings = self._readings(_contents(scans), len(scans))
+        return with_columns(batch, reading_columns(readings, with_notes=self._with_notes))
+
+    def _readings(self, contents: Iterable[Content], count: int) -> Readings:
+        engine = kept_engine(self._bundle, self._settings)
+        return read_contents(contents, count, engine, with_notes=self._with_notes)
+
+
+def _contents(scans: Sequence[Any]) -> Iterator[Content]:
+    """Yield what scans' readings start from; a path in data does not lead to any host there is."""
+    if scans and all(isinstance(scan, str) for scan in scans):
+        yield from file_contents(scans, ())
+        return
+    for scan in scans:
+        yield file_content(scan, ()) if isinstance(scan, str) else _content(scan)
 
 
 def read_scans(
@@ -267,6 +351,8 @@ def _content(scan: Scan) -> Content:
     try:
         return file_content(os.fspath(scan))
     except TypeError:
+        if scan is None:
+            return ScanError("unreadable", "there is no scan: null")
         return ScanError("unreadable", f"a {type(scan).__name__} is no scan: {EXPECTED}")
 
 

@@ -14,7 +14,7 @@ from digitrec.inputs.fetch import contents
 from digitrec.inputs.listing import DEFAULT_OPTIONS, InputOptions
 from digitrec.inputs.shards import ShardReader, row_contents
 from digitrec.model.bundle import Bundle
-from digitrec.model.engine import Engine, open_engine
+from digitrec.model.engine import ONE_CORE, EngineSettings, kept_engine
 from digitrec.normalize.scan import load
 from digitrec.reader import Readings, read_contents
 from digitrec.storage.folder import Folder
@@ -40,7 +40,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class ChunkReader:
     """What reads a chunk's scans; it travels to Ray's workers."""
 
     bundle: Bundle
@@ -48,6 +48,7 @@ class Reader:
     with_notes: bool = False
     options: InputOptions = DEFAULT_OPTIONS
     allow_missing: bool = False  # what can't be found or opened is a fact, however much it is
+    engine: EngineSettings = ONE_CORE
 
     @property
     def shards(self) -> ShardReader:
@@ -57,7 +58,7 @@ class Reader:
     def warm_up(self) -> None:
         """Load the normalizer's machine code and the network."""
         load()
-        _engine(self.bundle)
+        kept_engine(self.bundle, self.engine)
 
     def read(self, chunk: Chunk, folder: Folder, units: int, *, here: bool) -> Read:
         """Read scans.
@@ -92,7 +93,11 @@ class Reader:
         else:
             try:
                 readings = read_contents(
-                    scans, len(chunk), _engine(self.bundle), alarm, with_notes=self.with_notes
+                    scans,
+                    len(chunk),
+                    kept_engine(self.bundle, self.engine),
+                    alarm,
+                    with_notes=self.with_notes,
                 )
             finally:
                 alarm.off()
@@ -153,14 +158,3 @@ class _StallAlarm:
         if self._set:
             self._set = 0.0
             faulthandler.cancel_dump_traceback_later()
-
-
-_engines: dict[str, Engine] = {}
-
-
-def _engine(bundle: Bundle) -> Engine:
-    """Return the bundle's engine, made once a worker process and kept for its next chunks."""
-    key = bundle.card.calibration_id
-    if key not in _engines:
-        _engines[key] = open_engine(bundle)
-    return _engines[key]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from digitrec.batch import again
-from digitrec.batch.chunk_reader import Reader
+from digitrec.batch.chunk_reader import ChunkReader
 from digitrec.batch.chunks import Chunk, ramp, read_chunk
 from digitrec.batch.manifest import check_run_id
 from digitrec.batch.parts import (
@@ -22,7 +22,7 @@ from digitrec.batch.parts import (
 from digitrec.batch.run import Outcome, RunSettings, run
 from digitrec.batch.stats import Stats, span, stats_of
 from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import open_engine
+from digitrec.model.engine import ONE_CORE, EngineSettings, open_engine
 from digitrec.model.shipped import DEFAULT
 from digitrec.normalize.scan import NORMALIZER_VERSION, prepare
 from digitrec.reader import ACCEPT, BLANK, ERROR, REVIEW
@@ -30,20 +30,27 @@ from digitrec.storage.folder import Folder
 from digitrec.storage.uris import open_remotes
 
 
-def classify(settings: RunSettings, model: str = DEFAULT, *, with_notes: bool = False) -> Outcome:
+def classify(
+    settings: RunSettings,
+    model: str = DEFAULT,
+    *,
+    with_notes: bool = False,
+    engine: EngineSettings = ONE_CORE,
+) -> Outcome:
     """Classify every scan of the inputs into a result folder, or go on with that.
 
     Args:
         settings: what the run is told.
         model: a shipped bundle's name, a bundle's folder or a run folder.
         with_notes: a last column `notes` tells what is odd about each scan.
+        engine: how the networks are run.
 
     Raises:
         InputError: an input, the model or the folder can't be used; nothing was changed.
         RunError: the run could not finish; the same call goes on from there.
     """
     bundle = load_bundle(model)
-    open_engine(bundle)  # a network that can't run is found out here, not in a worker
+    open_engine(bundle, engine)  # a network that can't run is found out here, not in a worker
     remotes = open_remotes(settings.inputs)
     identity = {
         "model_id": bundle.card.id,
@@ -56,7 +63,9 @@ def classify(settings: RunSettings, model: str = DEFAULT, *, with_notes: bool = 
         prepare()
         return Classifier(
             folder=folder,
-            reader=Reader(bundle, remotes, with_notes, settings.options, settings.allow_missing),
+            reader=ChunkReader(
+                bundle, remotes, with_notes, settings.options, settings.allow_missing, engine
+            ),
             identity={"run_id": run_id, **identity},
             update=settings.update,
             retry_errors=settings.retry_errors,
@@ -80,7 +89,7 @@ class Classifier:
     """Reads the scans of a chunk and writes their rows as a part; see `work.Work`."""
 
     folder: Folder
-    reader: Reader
+    reader: ChunkReader
     identity: Identity
     update: bool = False  # a part that is there gets new rows for what changed since
     retry_errors: bool = False  # and for what could not be read

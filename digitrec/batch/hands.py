@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from digitrec.batch.check import Checked, check_in_threads
@@ -12,6 +13,18 @@ from digitrec.batch.shares import make_plan
 from digitrec.batch.stats import Stats
 from digitrec.batch.task import Work
 from digitrec.runtime.interrupt import interrupt_waits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """What Ray sets aside for each task that does a chunk."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory: int | None = None  # bytes; None: Ray does not count it
+
+
+ONE_CPU = Resources()
 
 
 class Hands(Protocol):
@@ -56,8 +69,12 @@ def here_hands(work: Work) -> Iterator[Hands]:
 
 
 @contextmanager
-def ray_hands(work: Work) -> Iterator[Hands]:
+def ray_hands(work: Work, resources: Resources = ONE_CPU) -> Iterator[Hands]:
     """Work on all CPUs of a Ray session, which ends with the block if it began here.
+
+    Args:
+        work: what is done with a chunk.
+        resources: what a task for one is given.
 
     Raises:
         RunError: the cluster can't be reached.
@@ -70,4 +87,4 @@ def ray_hands(work: Work) -> Iterator[Hands]:
         # Ray Data takes a second to import, in which Ray's start is mostly waiting.
         pipeline = pool.submit(importlib.import_module, "digitrec.batch.ray_data")
         with ray_session():
-            yield pipeline.result().RayHands(work)
+            yield pipeline.result().RayHands(work, resources)

@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from digitrec.batch.stats import Stats
 from digitrec.reader import Readings
+from digitrec.schema import SCHEMA, reading_columns
 from digitrec.storage.folder import Folder
 
 STATS, IDENTITY, STAMPS = b"digitrec.tally", b"digitrec.run", b"digitrec.stamps"
@@ -23,48 +24,11 @@ STATS, IDENTITY, STAMPS = b"digitrec.tally", b"digitrec.run", b"digitrec.stamps"
 # version.
 Identity = Mapping[str, str | None]
 
-SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("digit", pa.int8()),
-        pa.field("confidence", pa.float32()),
-        pa.field("probabilities", pa.list_(pa.float32(), 10)),
-        pa.field("decision", pa.dictionary(pa.int32(), pa.string()), nullable=False),
-        pa.field("reason", pa.string()),
-        pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()),
-        pa.field("digit_score", pa.float32()),
-    ]
-)
-
-
-NOTES = pa.field("notes", pa.string())  # the last column, where it is asked for
-
 
 def part_table(shown: Sequence[str], readings: Readings, *, with_notes: bool = False) -> pa.Table:
     """Make the rows of a part, in `SCHEMA`: one for each unit, by its name, and its reading."""
-    no_digit = ~readings.has_digit
-    undecoded = readings.widths == 0
-    probabilities = pa.FixedSizeListArray.from_arrays(
-        pa.array(readings.probabilities.ravel()), 10, mask=pa.array(no_digit)
-    )
-    table = pa.table(
-        [
-            pa.array(shown, pa.string()),
-            pa.array(readings.digits, mask=no_digit),
-            pa.array(readings.confidences, mask=no_digit),
-            probabilities,
-            pa.array(readings.decisions, pa.string()).dictionary_encode(),
-            pa.array(readings.reasons, pa.string()),
-            pa.array(readings.widths, mask=undecoded),
-            pa.array(readings.heights, mask=undecoded),
-            pa.array(readings.digit_score, mask=no_digit | np.isnan(readings.digit_score)),
-        ],
-        schema=SCHEMA,
-    )
-    if not with_notes:
-        return table
-    return table.append_column(NOTES, pa.array(readings.notes, pa.string()))
+    columns = reading_columns(readings, with_notes=with_notes)
+    return columns.add_column(0, SCHEMA.field("path"), pa.array(shown, pa.string()))
 
 
 def part_name(number: int) -> str:

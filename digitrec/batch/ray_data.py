@@ -23,6 +23,7 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from digitrec.batch.check import Checked, check_chunks, check_in_threads, together
+from digitrec.batch.hands import ONE_CPU, Resources
 from digitrec.batch.listing import Listing, list_share
 from digitrec.batch.shares import Plan, make_plan
 from digitrec.batch.stats import Stats
@@ -77,8 +78,8 @@ def _warm_up(work: Work) -> None:
 class RayHands:
     """All CPUs of Ray's session; see `hands.Hands`."""
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
+    def __init__(self, work: Work, resources: Resources = ONE_CPU) -> None:
+        self.work, self._resources = work, resources
 
     def do(self, listing: Listing) -> Iterator[Stats]:
         """Do all chunks of a listing; give the stats of each as it comes.
@@ -103,7 +104,9 @@ class RayHands:
                 functools.partial(_do, work=self.work),
                 batch_size=None,
                 batch_format="pyarrow",
-                num_cpus=1,
+                num_cpus=self._resources.cpus,
+                num_gpus=self._resources.gpus or None,
+                memory=self._resources.memory,
                 compute=ray.data.TaskPoolStrategy(size=max(QUEUED, QUEUED_PER_CPU * cpus)),
             )
             with _failures():

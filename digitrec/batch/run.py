@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from digitrec.batch import manifest
 from digitrec.batch.chunks import CHUNKS, End, chunk_numbers, read_chunk, read_end
-from digitrec.batch.hands import Hands, here_hands, ray_hands
+from digitrec.batch.hands import ONE_CPU, Hands, Resources, here_hands, ray_hands
 from digitrec.batch.listing import Listing
 from digitrec.batch.reconcile import reconcile
 from digitrec.batch.shares import forget_end
@@ -60,6 +60,7 @@ class RunSettings:
     retry_errors: bool = False  # read again what could not be read
     allow_missing: bool = False  # go on where most of a chunk can't be found or opened
     profile: bool = False  # leave a trace of who did what when
+    resources: Resources = ONE_CPU  # of each task, on Ray
     quiet: bool = False
 
 
@@ -167,7 +168,7 @@ def _work(
     )
     here = is_small or (not listing.again and _little_is_left(work, done))
     made, trace = Stats(), Trace()
-    with (here_hands if here else ray_hands)(work) as hands:
+    with here_hands(work) if here else ray_hands(work, settings.resources) as hands:
         for part in _parts(hands, listing, settings.quiet):
             check_lock()
             made.add(part)

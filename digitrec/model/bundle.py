@@ -38,6 +38,7 @@ from digitrec.model.card import (
     write_card,
 )
 from digitrec.model.onnx_file import check_self_contained
+from digitrec.model.policy import Policy
 from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED
 from digitrec.normalize.scan import NORMALIZER_VERSION
 from digitrec.storage.files import is_uri
@@ -70,6 +71,12 @@ def load_bundle(model: str | os.PathLike[str] = DEFAULT) -> Bundle:
         BundleError: no bundle is there, or it is damaged.
     """
     return load_folder(find_bundle(model))
+
+
+def with_policy(bundle: Bundle, policy: Policy) -> Bundle:
+    """Return a bundle that accepts by another policy, with the calibration id that comes of it."""
+    calibration = Calibration(bundle.card.temperature, policy)
+    return replace(bundle, card=calibrated(bundle.card, calibration))
 
 
 def load_folder(folder: Folder) -> Bundle:

@@ -1,6 +1,7 @@
 """Engine: normalized scans → probabilities, with ONNX Runtime on one core."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,9 +13,20 @@ from digitrec.model.bundle import Bundle
 from digitrec.model.card import Card
 from digitrec.model.policy import Policy
 
-# Larger batches fall out of the cache: 128 scans have 3 MB after the first convolution.
-BATCH = 128
 LEAST = np.finfo(np.float32).tiny
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSettings:
+    """How networks are run."""
+
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)  # ONNX Runtime's, the first that works
+    threads: int = 1  # a worker has one core, and scales by more workers
+    # Larger batches fall out of a core's cache: 128 scans have 3 MB after the first convolution.
+    batch_size: int = 128
+
+
+ONE_CORE = EngineSettings()
 
 
 class Engine(Protocol):
@@ -28,34 +40,49 @@ class Engine(Protocol):
         """Read normalized scans uint8 [N, 28, 28]."""
 
 
-def open_engine(bundle: Bundle) -> Engine:
+def open_engine(bundle: Bundle, settings: EngineSettings = ONE_CORE) -> Engine:
     """Make a bundle ready.
 
     Raises:
         BundleError: an ONNX file is none that this program can run.
     """
-    return CascadeEngine(bundle) if bundle.members else NetworkEngine(bundle)
+    if bundle.members:
+        return CascadeEngine(bundle, settings)
+    return NetworkEngine(bundle, settings)
+
+
+_engines: dict[tuple[str, EngineSettings], Engine] = {}
+
+
+def kept_engine(bundle: Bundle, settings: EngineSettings = ONE_CORE) -> Engine:
+    """Return a bundle's engine, opened once a process and kept for the next scans.
+
+    Raises:
+        BundleError: as `open_engine`.
+    """
+    key = bundle.card.calibration_id, settings
+    if key not in _engines:
+        _engines[key] = open_engine(bundle, settings)
+    return _engines[key]
 
 
 class NetworkEngine:
     """A network, ready to run.
-
-    One thread: a worker has one core, and scales by more workers.
 
     Raises:
         BundleError: the bundle's ONNX file is none that this program can run, or its input or
             output is of another name, type or shape.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, settings: EngineSettings = ONE_CORE) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = settings.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self.card = bundle.card
+        self.card, self._batch_size = bundle.card, settings.batch_size
         try:
             self._session = onnxruntime.InferenceSession(
-                bundle.onnx, options, providers=["CPUExecutionProvider"]
+                bundle.onnx, options, providers=list(settings.providers)
             )
             _check_signature(self._session)
         except Exception as why:  # ONNX Runtime's errors share no base class but this
@@ -67,9 +94,9 @@ class NetworkEngine:
     def logits(self, scans: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the logits float32 [N, 10] of normalized scans uint8 [N, 28, 28]."""
         result = np.empty((len(scans), 10), np.float32)
-        for start in range(0, len(scans), BATCH):
-            batch = scans[start : start + BATCH]
-            [result[start : start + BATCH]] = self._session.run(["logits"], {"scans": batch})
+        for start in range(0, len(scans), self._batch_size):
+            some = slice(start, start + self._batch_size)
+            [result[some]] = self._session.run(["logits"], {"scans": scans[some]})
         return result
 
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
@@ -91,9 +118,9 @@ class CascadeEngine:
         BundleError: a member's ONNX file is none that this program can run.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, settings: EngineSettings = ONE_CORE) -> None:
         self.card = bundle.card
-        self._small, self._large = map(NetworkEngine, bundle.members)
+        self._small, self._large = (NetworkEngine(one, settings) for one in bundle.members)
 
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
         """Read normalized scans uint8 [N, 28, 28]."""

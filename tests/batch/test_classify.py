@@ -13,7 +13,7 @@ from PIL import Image
 from pyarrow import dataset
 
 from digitrec.batch import run as run_module
-from digitrec.batch.chunk_reader import Reader
+from digitrec.batch.chunk_reader import ChunkReader
 from digitrec.batch.chunks import Chunk, write_chunk
 from digitrec.batch.classify import Classifier, classify
 from digitrec.batch.manifest import write_run
@@ -155,7 +155,9 @@ def test_a_file_that_may_not_be_read_is_a_row(
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
-        Classifier(folder=open_folder(tmp_path), reader=Reader(bundle), identity={"run_id": "1"})(0)
+        Classifier(
+            folder=open_folder(tmp_path), reader=ChunkReader(bundle), identity={"run_id": "1"}
+        )(0)
 
     load()  # what nobody may not read: the installation may lie in somebody's home
     child = multiprocessing.get_context("fork").Process(target=as_nobody)

@@ -7,7 +7,6 @@ from pyarrow import parquet
 
 from digitrec.batch.chunks import End
 from digitrec.batch.parts import (
-    SCHEMA,
     PartError,
     check_part,
     numbers_of,
@@ -19,6 +18,7 @@ from digitrec.batch.stats import Stats, counts, speed, stats_of
 from digitrec.errors import RunError
 from digitrec.model.engine import Engine
 from digitrec.reader import ACCEPT, ERROR, Readings, read_scans
+from digitrec.schema import SCHEMA
 from digitrec.storage.folder import open_folder
 
 

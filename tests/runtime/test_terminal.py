@@ -138,7 +138,7 @@ def test_a_folder_for_predict_and_an_archive(scans: Path, tmp_path: Path) -> Non
 
 def test_decoders_keep_off_the_terminal(scans: Path) -> None:
     """libpng writes to stderr by itself."""
-    from tests.scans import test_whole as half
+    from tests.inputs import test_whole as half
 
     (scans / "7/half.png").write_bytes(half.png(half.rows(84)))
     for words in (["predict", scans / "7/half.png"], ["evaluate", scans, "--quiet"]):
