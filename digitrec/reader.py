@@ -352,7 +352,7 @@ def _content(scan: Scan) -> Content:
         return file_content(os.fspath(scan))
     except TypeError:
         if scan is None:
-            return ScanError("unreadable", "there is no scan: null")
+            return ScanError("unreadable", f"a null is no scan: {EXPECTED}")
         return ScanError("unreadable", f"a {type(scan).__name__} is no scan: {EXPECTED}")
 
 

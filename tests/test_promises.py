@@ -68,7 +68,7 @@ def test_the_report_recipe_is_the_reports() -> None:
 
 
 def test_what_the_package_gives() -> None:
-    assert digitrec.__all__ == ["Reading", "__version__", "read"]
+    assert digitrec.__all__ == ["SCHEMA", "Reader", "Reading", "__version__", "read"]
     assert all(hasattr(digitrec, name) for name in digitrec.__all__)
 
 
