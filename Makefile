@@ -1,13 +1,14 @@
 # make demo   sets everything up, trains a short run, classifies a folder of 10,000 scans with the
 #             shipped bundle, and measures both
 # make test   sets everything up and runs the whole suite
+# make docs   builds the pages of docs/ as a site in site/
 
 PYTHON ?= python3
 VENV ?= .venv
 EPOCHS ?= 3
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/.installed-train
 	rm -rf demo
@@ -35,6 +36,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build
+
 # An environment with the extra $*: `make demo` needs training, `make test` the tools too.
 $(VENV)/.installed-%: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,4 +48,4 @@ $(VENV)/.installed-%: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site

@@ -87,7 +87,7 @@ def wait_for_jobs_server(address: str, token: str) -> None:
 
 
 def submit(environment: dict[str, str], *entrypoint: str | Path) -> str:
-    """Run a job to its end from the repository's root, as the README says; give its output."""
+    """Run a job to its end from the repository's root, as docs/cluster.md says; give its output."""
     command = ["ray", "job", "submit", "--working-dir", ".", "--", *map(str, entrypoint)]
     job = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
