@@ -116,7 +116,7 @@ def read(scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT) 
     Raises:
         BundleError: `model` is no bundle.
 
-    Example:
+    Examples:
         >>> [reading] = read("seven.png")
         >>> reading.digit, reading.decision
         (7, 'accept')
@@ -143,7 +143,7 @@ class Reader:
     Raises:
         BundleError: `model` is no bundle.
 
-    Example:
+    Examples:
         >>> scans = ray.data.read_binary_files("scans", include_paths=True)
         >>> scans.map_batches(Reader(), batch_format="pyarrow").write_parquet("result")
     """

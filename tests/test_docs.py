@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from digitrec.batch.manifest import SCHEMA_VERSION, read_run
-from digitrec.batch.parts import NOTES, SCHEMA
 from digitrec.cli import _parser, main
 from digitrec.datasets.labelled import png
 from digitrec.model import card
 from digitrec.normalize.scan import NORMALIZER_VERSION
+from digitrec.schema import NOTES, SCHEMA
 from digitrec.storage.folder import open_folder
 from digitrec.version import __version__
 from tests.conftest import skip_or_fail
