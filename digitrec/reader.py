@@ -6,7 +6,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +18,11 @@ from digitrec.inputs.fetch import content as file_content
 from digitrec.inputs.fetch import contents as file_contents
 from digitrec.model.bundle import load_bundle, with_policy
 from digitrec.model.engine import ONE_CORE, Engine, EngineSettings, kept_engine, or_unknown
-from digitrec.model.policy import ACCEPT as ACCEPT
-from digitrec.model.policy import REVIEW as REVIEW
-from digitrec.model.policy import Decided, Policy
+from digitrec.model.policy import ACCEPT, REVIEW, Decided, Policy
 from digitrec.model.shipped import DEFAULT
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.scan import inspect, normalize
+from digitrec.readings import BLANK, ERROR, NO_DIGIT, Reading, Readings
 
 if TYPE_CHECKING:
     from digitrec.inputs.batches import Batch
@@ -35,70 +34,8 @@ Content = bytes | NDArray[np.uint8] | ScanError
 # Pixels → uint8 [28, 28], zero where there is nothing; may raise ScanError.
 Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
-BLANK, ERROR = "blank", "error"
-NO_DIGIT = -1  # in columns of digits
 STAGES = ("read", "decode", "normalize", "infer")
 EXPECTED = "expected uint8 [H, W], [H, W, 3] or [H, W, 4]"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one scan was read as; None where the decision is `blank` or `error`."""
-
-    digit: int | None
-    confidence: float | None  # probability that `digit` is right
-    probabilities: NDArray[np.float32] | None  # float32 [10], for 0 to 9
-    decision: str  # accept, review, blank or error
-    reason: str | None  # of review and error: a stable code, then `: ` and words
-    width: int | None  # of the decoded scan, in pixels
-    height: int | None
-    digit_score: float | None = None  # how much it looks like one digit, 0 to 1; no probability
-    notes: str | None = None  # what the normalizer found odd, in words; see `Normalized.notes`
-
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """What N scans were read as, as columns: without a digit -1 and NaN."""
-
-    digits: NDArray[np.int8]  # [N]
-    confidences: NDArray[np.float32]  # [N]
-    probabilities: NDArray[np.float32]  # [N, 10]
-    decisions: NDArray[np.object_]  # [N], str
-    reasons: NDArray[np.object_]  # [N], str or None
-    widths: NDArray[np.int32]  # [N], 0 where nothing was decoded
-    heights: NDArray[np.int32]  # [N]
-    digit_score: NDArray[np.float32]  # [N], NaN where the bundle does not know
-    scans: NDArray[np.uint8]  # [N, 28, 28], normalized; zero where nothing was decoded
-    notes: NDArray[np.object_]  # [N], str or None; all None where they were not asked for
-    # [N], where two networks were there to be asked: see `Answers`; NaN with a single one.
-    agreement: NDArray[np.float32]
-    more_frames: NDArray[np.bool_]  # [N]: the file holds further frames, which were left out
-    seconds: dict[str, float] = field(default_factory=dict)  # stage → time spent in it
-
-    def __len__(self) -> int:
-        return len(self.digits)
-
-    @property
-    def has_digit(self) -> NDArray[np.bool_]:
-        """Which rows have a digit: bool [N]."""
-        return np.isin(self.decisions, (ACCEPT, REVIEW))
-
-    def __iter__(self) -> Iterator[Reading]:
-        for k, has_digit in enumerate(self.has_digit):
-            yield Reading(
-                digit=int(self.digits[k]) if has_digit else None,
-                confidence=float(self.confidences[k]) if has_digit else None,
-                probabilities=self.probabilities[k] if has_digit else None,
-                decision=self.decisions[k],
-                reason=self.reasons[k],
-                width=int(self.widths[k]) or None,
-                height=int(self.heights[k]) or None,
-                digit_score=self._digit_score(k) if has_digit else None,
-                notes=self.notes[k],
-            )
-
-    def _digit_score(self, k: int) -> float | None:
-        return None if np.isnan(self.digit_score[k]) else float(self.digit_score[k])
 
 
 def read(scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT) -> list[Reading]:

@@ -1,12 +1,9 @@
 """The columns that a reading has as a row, in results and in pipelines."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pyarrow as pa
 
-if TYPE_CHECKING:
-    from digitrec.reader import Readings
+from digitrec.readings import Readings
 
 # Of a classify result. New columns come at the end, and may be null.
 SCHEMA = pa.schema(
@@ -25,7 +22,7 @@ SCHEMA = pa.schema(
 NOTES = pa.field("notes", pa.string())  # the last column, where it is asked for
 
 
-def reading_columns(readings: "Readings", *, with_notes: bool = False) -> pa.Table:
+def reading_columns(readings: Readings, *, with_notes: bool = False) -> pa.Table:
     """Return N readings as columns: those of `SCHEMA` but the path, null where nothing was read."""
     no_digit = ~readings.has_digit
     undecoded = readings.widths == 0

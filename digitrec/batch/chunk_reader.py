@@ -11,12 +11,13 @@ from digitrec.batch.chunks import CHUNKS, Chunk
 from digitrec.batch.isolated import CHUNK_DEATHS, STALL_SECONDS, read_isolated
 from digitrec.errors import RunError, ScanError
 from digitrec.inputs.fetch import contents
-from digitrec.inputs.listing import DEFAULT_OPTIONS, InputOptions
+from digitrec.inputs.options import DEFAULT_OPTIONS, InputOptions
 from digitrec.inputs.shards import ShardReader, row_contents
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import ONE_CORE, EngineSettings, kept_engine
 from digitrec.normalize.scan import load
-from digitrec.reader import Readings, read_contents
+from digitrec.reader import read_contents
+from digitrec.readings import Readings
 from digitrec.storage.folder import Folder
 from digitrec.storage.paths import readable
 from digitrec.storage.uris import Remote

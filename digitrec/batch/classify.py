@@ -23,9 +23,10 @@ from digitrec.batch.run import Outcome, RunSettings, run
 from digitrec.batch.stats import Stats, span, stats_of
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import ONE_CORE, EngineSettings, open_engine
+from digitrec.model.policy import ACCEPT, REVIEW
 from digitrec.model.shipped import DEFAULT
 from digitrec.normalize.scan import NORMALIZER_VERSION, prepare
-from digitrec.reader import ACCEPT, BLANK, ERROR, REVIEW
+from digitrec.readings import BLANK, ERROR
 from digitrec.storage.folder import Folder
 from digitrec.storage.uris import open_remotes
 

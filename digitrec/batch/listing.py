@@ -17,7 +17,8 @@ from digitrec.batch.chunks import (
 )
 from digitrec.batch.shares import UNSHARED, Plan, has_ended, share_of, write_share
 from digitrec.inputs.dedup import Seen
-from digitrec.inputs.listing import DEFAULT_OPTIONS, InputOptions, keys
+from digitrec.inputs.listing import keys
+from digitrec.inputs.options import DEFAULT_OPTIONS, InputOptions
 from digitrec.inputs.shares import stream_share
 from digitrec.inputs.units import Found
 from digitrec.inputs.walk import Notes

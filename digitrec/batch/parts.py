@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from digitrec.batch.stats import Stats
-from digitrec.reader import Readings
+from digitrec.readings import Readings
 from digitrec.schema import SCHEMA, reading_columns
 from digitrec.storage.folder import Folder
 

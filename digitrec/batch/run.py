@@ -24,12 +24,8 @@ from digitrec.batch.stats import Stats, counts, limit, speed
 from digitrec.batch.task import Work
 from digitrec.batch.trace import Trace
 from digitrec.errors import GO_ON, InputError, RunError
-from digitrec.inputs.listing import (
-    DEFAULT_OPTIONS,
-    InputOptions,
-    check_some_are_there,
-    stream_inputs,
-)
+from digitrec.inputs.listing import check_some_are_there, stream_inputs
+from digitrec.inputs.options import DEFAULT_OPTIONS, InputOptions
 from digitrec.inputs.walk import Notes
 from digitrec.runtime.progress import progress
 from digitrec.storage.files import is_uri

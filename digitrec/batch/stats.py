@@ -13,7 +13,8 @@ from pyarrow import compute
 
 from digitrec.batch.chunks import End
 from digitrec.errors import RunError
-from digitrec.reader import ERROR, REVIEW
+from digitrec.model.policy import REVIEW
+from digitrec.readings import ERROR
 
 Span = tuple[str, float, float, int]
 

@@ -13,7 +13,8 @@ from digitrec.batch.parts import Identity, check_part, numbers_of
 from digitrec.batch.stats import Stats
 from digitrec.errors import InputError
 from digitrec.inputs.dedup import Seen
-from digitrec.inputs.listing import InputOptions, keys, stream_inputs
+from digitrec.inputs.listing import keys, stream_inputs
+from digitrec.inputs.options import InputOptions
 from digitrec.inputs.walk import Notes
 from digitrec.storage.folder import Folder, open_folder
 from digitrec.storage.paths import readable

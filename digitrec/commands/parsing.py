@@ -175,7 +175,7 @@ def answered(options: argparse.Namespace, outcome: "Outcome") -> bool:
 def run_settings(options: argparse.Namespace) -> "RunSettings":
     """Gather what `add_run` added."""
     from digitrec.batch.run import RunSettings
-    from digitrec.inputs.listing import InputOptions
+    from digitrec.inputs.options import InputOptions
 
     return RunSettings(
         inputs=tuple(options.inputs),

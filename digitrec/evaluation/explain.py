@@ -9,7 +9,8 @@ from digitrec.datasets.examples import Example, nearest
 from digitrec.inputs.fetch import content
 from digitrec.model.engine import Engine
 from digitrec.normalize.scan import Normalized, inspect
-from digitrec.reader import Reading, read_contents
+from digitrec.reader import read_contents
+from digitrec.readings import Reading
 
 # A second digit is worth a word from this probability on.
 POSSIBLE = 0.05

@@ -9,18 +9,10 @@ from digitrec.evaluation.intervals import count_writers
 from digitrec.evaluation.scores import COVERAGES, NO_DIGIT, Measured
 from digitrec.inputs.fetch import contents
 from digitrec.model.engine import Engine
+from digitrec.model.policy import ACCEPT, REVIEW
 from digitrec.normalize.scan import normalize
-from digitrec.reader import (
-    ACCEPT,
-    BLANK,
-    ERROR,
-    REVIEW,
-    Normalizer,
-    Readings,
-    Scan,
-    read_contents,
-    read_scans,
-)
+from digitrec.reader import Normalizer, Scan, read_contents, read_scans
+from digitrec.readings import BLANK, ERROR, Readings
 from digitrec.storage.uris import Remote
 
 CHUNK = 1000

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.evaluation.intervals import count_writers, share_interval
-from digitrec.reader import ACCEPT, BLANK, ERROR, REVIEW
+from digitrec.model.policy import ACCEPT, REVIEW
+from digitrec.readings import BLANK, ERROR
 
 NO_DIGIT = 10  # the confusion matrix's last column: blank or error
 BINS = 15  # of the calibration error, as in Guo et al., 2017

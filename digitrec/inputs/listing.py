@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from digitrec.errors import InputError
 from digitrec.inputs.decode import ENDINGS
 from digitrec.inputs.dedup import Seen
+from digitrec.inputs.options import DEFAULT_OPTIONS, InputOptions
 from digitrec.inputs.own import RUN, record
 from digitrec.inputs.rows import ending
 from digitrec.inputs.units import Found
@@ -31,18 +32,6 @@ SHARDS = "shard-*.parquet"
 # In a path that has other names too: relative, or with `//`, `/./` or `/../`.
 ODD = re.compile(r"/\.{0,2}/|/\.{1,2}$|^[^/]")
 ODD_PARTS = ("//", "/./", "/../", "/.\n", "/..\n")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InputOptions:
-    """How inputs are taken."""
-
-    follow_links: bool = True  # go on behind links in folders; without, they are left out
-    path_column: str | None = None  # of lists; None: the first of `rows.PATH_COLUMNS`
-    content_column: str | None = None  # of Parquet with images inside; None: see `shard_columns`
-
-
-DEFAULT_OPTIONS = InputOptions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from digitrec.inputs.dedup import Seen
-from digitrec.inputs.listing import InputOptions, Kinds, sort_inputs, stream_kinds
+from digitrec.inputs.listing import Kinds, sort_inputs, stream_kinds
+from digitrec.inputs.options import InputOptions
 from digitrec.inputs.units import Found
 from digitrec.inputs.walk import Notes, Others
 from digitrec.storage.files import is_uri

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from digitrec.errors import InputError
-from digitrec.inputs.listing import DEFAULT_OPTIONS, InputOptions
+from digitrec.inputs.options import DEFAULT_OPTIONS, InputOptions
 from digitrec.inputs.rows import (
     CSV,
     PATH_COLUMNS,

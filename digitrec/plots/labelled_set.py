@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
 from digitrec.evaluation.scores import NO_DIGIT, Measured
+from digitrec.model.policy import ACCEPT
 from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing, show_scan
-from digitrec.reader import ACCEPT
 
 MISTAKES = 50  # that their picture has room for
 LEAST_DOUBT = 5e-5  # that the reliability diagram shows

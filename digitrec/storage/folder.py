@@ -159,9 +159,11 @@ def open_folder(location: str | os.PathLike[str]) -> Folder:
     if not is_uri(name):
         return LocalFolder(name, os.path.abspath(name))
     # pyarrow is imported for what lies behind a URI only: on this machine nothing waits for it.
-    from digitrec.storage.remote_folder import open_remote_folder
+    from digitrec.storage.remote_folder import RemoteFolder
+    from digitrec.storage.uris import open_uri, shown
 
-    return open_remote_folder(name)
+    remote, path = open_uri(name)
+    return LocalFolder(name, path) if remote is None else RemoteFolder(shown(name), path, remote)
 
 
 @contextmanager

@@ -12,8 +12,7 @@ from typing import Any
 from pyarrow import fs
 
 from digitrec.errors import InputError
-from digitrec.storage.folder import Folder, LocalFolder
-from digitrec.storage.uris import Remote, open_uri, shown, with_retries
+from digitrec.storage.uris import Remote, with_retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +107,3 @@ class RemoteFolder:
             lambda: self.remote.filesystem.get_file_info(selector)
         )
         return infos
-
-
-def open_remote_folder(uri: str) -> Folder:
-    """Open a folder behind a URI; see `open_folder`.
-
-    Raises:
-        InputError: the filesystem can't be opened.
-    """
-    remote, path = open_uri(uri)
-    return (
-        LocalFolder(shown(uri), path) if remote is None else RemoteFolder(shown(uri), path, remote)
-    )

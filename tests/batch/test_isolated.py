@@ -18,7 +18,8 @@ from digitrec.errors import RunError, ScanError
 from digitrec.inputs.decode import Decoded, decode
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import Engine
-from digitrec.reader import ERROR, Content, read_contents
+from digitrec.reader import Content, read_contents
+from digitrec.readings import ERROR
 
 KILL, STALL, SILENT_EXIT = b"kill me", b"let me sleep", b"leave"
 

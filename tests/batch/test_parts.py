@@ -17,7 +17,9 @@ from digitrec.batch.parts import (
 from digitrec.batch.stats import Stats, counts, speed, stats_of
 from digitrec.errors import RunError
 from digitrec.model.engine import Engine
-from digitrec.reader import ACCEPT, ERROR, Readings, read_scans
+from digitrec.model.policy import ACCEPT
+from digitrec.reader import read_scans
+from digitrec.readings import ERROR, Readings
 from digitrec.schema import SCHEMA
 from digitrec.storage.folder import open_folder
 

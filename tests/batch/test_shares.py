@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitrec.batch import run as run_module
@@ -18,7 +18,8 @@ from digitrec.batch.pack import pack
 from digitrec.batch.run import RunSettings
 from digitrec.batch.shares import PLAN, UNSHARED, Plan, forget_end, make_plan
 from digitrec.batch.verify import verify
-from digitrec.inputs.listing import InputOptions, list_inputs
+from digitrec.inputs.listing import list_inputs
+from digitrec.inputs.options import InputOptions
 from digitrec.storage.folder import Folder, open_folder
 
 
@@ -253,6 +254,7 @@ def test_ray_lists_shares_side_by_side(
 LINKS = st.lists(st.tuples(*[st.sampled_from("abcdx")] * 2), max_size=8)
 
 
+@settings(deadline=None, max_examples=50)
 @given(links=LINKS, most=st.integers(2, 5))
 def test_whatever_links_there_are_each_scan_is_listed_once(
     tmp_path_factory: pytest.TempPathFactory, links: list[tuple[str, str]], most: int

@@ -18,7 +18,7 @@ from digitrec.batch.parts import IDENTITY
 from digitrec.batch.run import RunSettings
 from digitrec.datasets.labelled import png
 from digitrec.errors import InputError, RunError
-from digitrec.inputs.listing import InputOptions
+from digitrec.inputs.options import InputOptions
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 from digitrec.datasets.corruptions import CORRUPTIONS, Corrupted, CorruptedImages
 from digitrec.inputs.decode import decode
 from digitrec.model.engine import Engine
-from digitrec.reader import ERROR, Readings, read_scans
+from digitrec.reader import read_scans
+from digitrec.readings import ERROR, Readings
 
 EXACT = [name for name, one in CORRUPTIONS.items() if one.kind == "exact"]
 HARD = [name for name, one in CORRUPTIONS.items() if one.kind == "hard"]

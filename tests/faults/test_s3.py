@@ -13,7 +13,9 @@ from pyarrow import dataset, fs
 
 from digitrec.batch.manifest import read_run
 from digitrec.model.engine import Engine
-from digitrec.reader import ACCEPT, Readings, read_contents
+from digitrec.model.policy import ACCEPT
+from digitrec.reader import read_contents
+from digitrec.readings import Readings
 from digitrec.storage.folder import Folder, open_folder
 from digitrec.storage.uris import open_uri
 from tests.faults.s3_server import scans

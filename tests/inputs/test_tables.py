@@ -11,7 +11,8 @@ from pyarrow import csv, parquet
 from digitrec.errors import InputError, ScanError
 from digitrec.inputs import shards
 from digitrec.inputs.fetch import contents
-from digitrec.inputs.listing import InputOptions, list_inputs
+from digitrec.inputs.listing import list_inputs
+from digitrec.inputs.options import InputOptions
 from digitrec.inputs.shards import row_contents, shard_schema
 from digitrec.inputs.tables import stream_table
 from digitrec.inputs.units import Found
