@@ -2,13 +2,14 @@
 #             shipped bundle, and measures both
 # make test   sets everything up and runs the whole suite
 # make docs   builds the pages of docs/ as a site in site/
+# make lock   pins what an image installs, in cluster/requirements.txt
 
 PYTHON ?= python3
 VENV ?= .venv
 EPOCHS ?= 3
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs lock clean
 
 demo: $(VENV)/.installed-train
 	rm -rf demo
@@ -38,6 +39,12 @@ lint: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build
+
+# For every platform and Python that digitrec runs on, so that nobody's machine decides.
+lock: $(VENV)/.installed-dev
+	echo '# What the image installs, every package pinned with its hashes: `make lock` makes this file anew.' > cluster/requirements.txt
+	$(BIN)/uv pip compile --quiet --extra s3 --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url pyproject.toml >> cluster/requirements.txt
 
 # An environment with the extra $*: `make demo` needs training, `make test` the tools too.
 $(VENV)/.installed-%: pyproject.toml

@@ -1,13 +1,16 @@
 """What others rely on: flags, files, numbers, and who imports what."""
 
 import argparse
+import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import asdict
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
 
 import digitrec
 from digitrec.cli import _parser
@@ -124,3 +127,14 @@ def test_the_wheel_says_that_it_is_typed(tmp_path: Path) -> None:
     subprocess.run(build, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
     assert {"digitrec/py.typed", "digitrec/__main__.py"} < set(ZipFile(wheel).namelist())
+
+
+def test_what_an_image_installs_is_what_the_package_asks_for() -> None:
+    """`make lock` was called after the last change of the dependencies."""
+    locked = dict(
+        re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "cluster/requirements.txt").read_text(), re.M)
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["s3"]]
+    for requirement in map(Requirement, asked):
+        assert requirement.specifier.contains(locked[requirement.name]), requirement
