@@ -77,9 +77,9 @@ def add_device(command: Any) -> None:
 
 
 def training(module: str) -> Any:
-    """Import a module of `digitrec.training`, which needs an extra."""
+    """Import a module that needs the extra for training, such as `training.train`."""
     try:
-        return importlib.import_module(f"digitrec.training.{module}")
+        return importlib.import_module(f"digitrec.{module}")
     except ImportError as why:
         words = str(why).splitlines()[0]
         raise InputError(

@@ -43,7 +43,7 @@ def _study(options: argparse.Namespace) -> None:
     if options.epochs is not None and options.epochs < 1:
         raise InputError(f"epochs must be 1 or more, not {options.epochs}")
     options.out = options.out or f"runs/study-{datetime.now():%Y%m%d-%H%M%S}"
-    module = training("study")
+    module = training("report.study")
     studied = module.study(
         module.StudySettings(
             out=options.out,

@@ -79,7 +79,7 @@ def _train(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise InputError(f"workers must be 1 or more, not {options.workers}")
     out = options.out or f"runs/{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    module = training("train")
+    module = training("training.train")
     trained = module.train(
         module.TrainSettings(
             recipe=recipe,
