@@ -4,6 +4,7 @@ A test says what it needs by the fixtures it takes, and gets its marker by them:
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import socket
@@ -11,10 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec
+import hypothesis
 import pytest
 from pyarrow import dataset
 
@@ -27,7 +30,23 @@ from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.model.engine import Engine, open_engine
 from tests.small_mnist.make import Digits, load_small
 
+if TYPE_CHECKING:
+    from digitrec.training.train import Trained
+
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+# Of these nothing can be imported without torch and what else training needs: `make check-lowest`.
+collect_ignore = (
+    []
+    if importlib.util.find_spec("torch")
+    else [
+        "faults/test_killed_worker.py", "model/test_binding.py", "model/test_bundle.py",
+        "model/test_cascade.py", "model/test_network.py", "test_reader.py", "training",
+    ]
+)  # fmt: skip
+# On a busy machine a drawn example may take longer than Hypothesis thinks it should.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # Fixture → marker of the tests that take it: `make check` leaves these out.
 NEEDS = {"mnist_test": "mnist", "mnist_train": "mnist", "real_digits": "mnist", "ray_local": "ray"}
@@ -153,6 +172,41 @@ def ray_local() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@contextlib.contextmanager
+def only_first_images() -> Iterator[None]:
+    """Cut MNIST to 6,000 training and 2,000 test images, for runs that need not be good."""
+    whole = mnist.load
+
+    def first(split: mnist.Split, data: Path | None = None) -> Digits:
+        count = 6000 if split == "train" else 2000
+        images, labels = whole(split, data)
+        return images[:count], labels[:count]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "load", first)
+        yield
+
+
+@pytest.fixture
+def first_images(mnist_train: object) -> Iterator[None]:
+    """MNIST cut short."""
+    with only_first_images():
+        yield
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    ray_local: None, mnist_train: object, tmp_path_factory: pytest.TempPathFactory
+) -> "Trained":
+    """Six epochs of the report's recipe on MNIST cut short, by one worker."""
+    from digitrec.training.recipes import REPORT
+    from digitrec.training.train import TrainSettings, train
+
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    with only_first_images():
+        return train(TrainSettings(recipe=replace(REPORT, epochs=6), out=str(out)))
 
 
 @pytest.fixture(scope="session")
