@@ -35,13 +35,14 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-# Of these nothing can be imported without torch and what else training needs: `make check-lowest`.
+# Without torch these can't be imported, or call `train` or `cascade`: `make check-lowest`.
 collect_ignore = (
     []
     if importlib.util.find_spec("torch")
     else [
         "faults/test_killed_worker.py", "model/test_binding.py", "model/test_bundle.py",
-        "model/test_cascade.py", "model/test_network.py", "test_reader.py", "training",
+        "model/test_cascade.py", "model/test_network.py", "model/test_places.py", "test_cli.py",
+        "test_reader.py", "training",
     ]
 )  # fmt: skip
 # On a busy machine a drawn example may take longer than Hypothesis thinks it should.
