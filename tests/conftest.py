@@ -1,24 +1,63 @@
-"""What the tests share: one small Ray session, the shipped bundle, MNIST, and honest skips."""
+"""What the tests share: digits, scans, one small Ray session, the shipped bundle, honest skips.
+
+A test says what it needs by the fixtures it takes, and gets its marker by them: `NEEDS`.
+"""
 
 import contextlib
+import importlib.util
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import fsspec
-import numpy as np
+import hypothesis
 import pytest
+from pyarrow import dataset
 
+from digitrec.batch.classify import Classifier
+from digitrec.batch.run import RunSettings
 from digitrec.datasets import mnist
+from digitrec.datasets.labelled import png
 from digitrec.errors import MnistError
 from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.model.engine import Engine, open_engine
+from tests.small_mnist.make import Digits, load_small
+
+if TYPE_CHECKING:
+    from digitrec.training.train import Trained
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+# Without torch these can't be imported, or call `train` or `cascade`: `make check-lowest`.
+collect_ignore = (
+    []
+    if importlib.util.find_spec("torch")
+    else [
+        "faults/test_killed_worker.py", "model/test_binding.py", "model/test_bundle.py",
+        "model/test_cascade.py", "model/test_network.py", "model/test_places.py", "test_cli.py",
+        "test_reader.py", "training",
+    ]
+)  # fmt: skip
+# On a busy machine a drawn example may take longer than Hypothesis thinks it should.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
+# Fixture → marker of the tests that take it: `make check` leaves these out.
+NEEDS = {"mnist_test": "mnist", "mnist_train": "mnist", "real_digits": "mnist", "ray_local": "ray"}
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Function]) -> None:
+    """Mark each test by what it needs."""
+    for item in items:
+        for fixture in NEEDS.keys() & set(item.fixturenames):
+            item.add_marker(NEEDS[fixture])
 
 
 def skip_or_fail(reason: str) -> None:
@@ -39,7 +78,65 @@ def engine(bundle: Bundle) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def mnist_test() -> tuple[np.ndarray, np.ndarray]:
+def small_test() -> Digits:
+    """200 digits of our own drawing: images uint8 [200, 28, 28] and labels, 7, 2, 1, 0, 4, …"""
+    return load_small("test")
+
+
+@pytest.fixture
+def small_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small MNIST in MNIST's place, in this process and where nobody names a folder."""
+    whole = mnist.load
+
+    def load(split: mnist.Split, data: Path | None = None) -> Digits:
+        return load_small(split) if data is None else whole(split, data)
+
+    monkeypatch.setattr(mnist, "load", load)
+
+
+@pytest.fixture
+def scans(small_test: Digits, tmp_path: Path) -> Path:
+    """Forty drawn digits as PNGs, named by index and label: `00-7.png`, `01-2.png`, …"""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for k in range(40):
+        (folder / f"{k:02d}-{small_test[1][k]}.png").write_bytes(png(small_test[0][k]))
+    return folder
+
+
+@pytest.fixture
+def settings(scans: Path, tmp_path: Path) -> RunSettings:
+    """A run that reads `scans` into `tmp_path / "result"`."""
+    return RunSettings(inputs=(str(scans),), out=str(tmp_path / "result"), quiet=True)
+
+
+@pytest.fixture
+def five_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of eight scans: `scans` gives five."""
+    monkeypatch.setattr(Classifier, "size", lambda self, number: 8)
+
+
+def digits(out: str | Path) -> dict[str, int | None]:
+    """Give a result's digits by file name; each name is there once."""
+    table = dataset.dataset(out, format="parquet").to_table()
+    names = [Path(path).name for path in table["path"].to_pylist()]
+    assert len(set(names)) == len(names)
+    return dict(zip(names, table["digit"].to_pylist(), strict=True))
+
+
+def record(out: str | Path) -> dict[str, Any]:
+    """Give what `_run.json` holds."""
+    content: dict[str, Any] = json.loads(Path(out, "_run.json").read_text())
+    return content
+
+
+def leave_unfinished(out: str | Path) -> None:
+    """Make a complete result look like one of a run that was killed."""
+    Path(out, "_run.json").write_text(json.dumps({**record(out), "state": "running"}))
+
+
+@pytest.fixture(scope="session")
+def mnist_test() -> Digits:
     """MNIST's test set: images uint8 [10000, 28, 28] and labels uint8 [10000]."""
     try:
         return mnist.load("test")
@@ -49,7 +146,7 @@ def mnist_test() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def mnist_train(mnist_test: object) -> tuple[np.ndarray, np.ndarray]:
+def mnist_train(mnist_test: object) -> Digits:
     return mnist.load("train")
 
 
@@ -76,6 +173,41 @@ def ray_local() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@contextlib.contextmanager
+def only_first_images() -> Iterator[None]:
+    """Cut MNIST to 6,000 training and 2,000 test images, for runs that need not be good."""
+    whole = mnist.load
+
+    def first(split: mnist.Split, data: Path | None = None) -> Digits:
+        count = 6000 if split == "train" else 2000
+        images, labels = whole(split, data)
+        return images[:count], labels[:count]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "load", first)
+        yield
+
+
+@pytest.fixture
+def first_images(mnist_train: object) -> Iterator[None]:
+    """MNIST cut short."""
+    with only_first_images():
+        yield
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    ray_local: None, mnist_train: object, tmp_path_factory: pytest.TempPathFactory
+) -> "Trained":
+    """Six epochs of the report's recipe on MNIST cut short, by one worker."""
+    from digitrec.training.recipes import REPORT
+    from digitrec.training.train import TrainSettings, train
+
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    with only_first_images():
+        return train(TrainSettings(recipe=replace(REPORT, epochs=6), out=str(out)))
 
 
 @pytest.fixture(scope="session")

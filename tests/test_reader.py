@@ -14,19 +14,18 @@ from digitrec.model.engine import Engine
 from digitrec.model.network import DigitNet
 from digitrec.model.policy import Policy
 from digitrec.reader import read, read_scans
+from tests.small_mnist.make import Digits
 
 
 @pytest.fixture
-def seven(mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> Path:
+def seven(small_test: Digits, tmp_path: Path) -> Path:
     path = tmp_path / "seven.png"
-    path.write_bytes(png(mnist_test[0][0]))
+    path.write_bytes(png(small_test[0][0]))
     return path
 
 
-def test_a_path_its_content_and_its_pixels_are_read_alike(
-    seven: Path, mnist_test: tuple[np.ndarray, np.ndarray]
-) -> None:
-    readings = digitrec.read([str(seven), seven, seven.read_bytes(), mnist_test[0][0]])
+def test_a_path_its_content_and_its_pixels_are_read_alike(seven: Path, small_test: Digits) -> None:
+    readings = digitrec.read([str(seven), seven, seven.read_bytes(), small_test[0][0]])
     assert [reading.digit for reading in readings] == [7, 7, 7, 7]
     for reading in readings:
         assert reading.decision == "accept"
@@ -109,10 +108,8 @@ ODD = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_one_odd_scan_is_a_row_and_no_exception(
-    kind: str, mnist_test: tuple[np.ndarray, np.ndarray]
-) -> None:
-    seven = mnist_test[0][0]
+def test_one_odd_scan_is_a_row_and_no_exception(kind: str, small_test: Digits) -> None:
+    seven = small_test[0][0]
     first, odd, last = read([seven, ODD[kind], seven])  # type: ignore[list-item]
     assert (first.digit, last.digit) == (7, 7)
     assert (odd.decision, odd.digit, odd.confidence) == ("error", None, None)
@@ -121,24 +118,22 @@ def test_one_odd_scan_is_a_row_and_no_exception(
     assert "expected uint8 [H, W]" in odd.reason
 
 
-def test_arrays_whose_meaning_is_clear(mnist_test: tuple[np.ndarray, np.ndarray]) -> None:
-    seven = mnist_test[0][0]
+def test_arrays_whose_meaning_is_clear(small_test: Digits) -> None:
+    seven = small_test[0][0]
     mask = np.kron(seven, np.ones((4, 4), np.uint8)) > 127
     assert [one.digit for one in read([seven[:, :, None], mask])] == [7, 7]
 
 
-def test_scans_may_come_from_a_generator(mnist_test: tuple[np.ndarray, np.ndarray]) -> None:
-    images, labels = mnist_test
+def test_scans_may_come_from_a_generator(small_test: Digits) -> None:
+    images, labels = small_test
     readings = read(image for image in images[:3])
     assert [one.digit for one in readings] == labels[:3].tolist()
     assert read(iter(())) == []
 
 
-def test_columns_say_nothing_of_a_row_without_a_digit(
-    engine: Engine, mnist_test: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_columns_say_nothing_of_a_row_without_a_digit(engine: Engine, small_test: Digits) -> None:
     white = np.full((9, 9), 255, np.uint8)
-    readings = read_scans([white, mnist_test[0][0], b"text"], engine)
+    readings = read_scans([white, small_test[0][0], b"text"], engine)
     assert readings.digits.tolist() == [-1, 7, -1]
     for values in (readings.confidences, readings.digit_score, readings.agreement):
         assert np.isnan(values).tolist() == [True, False, True]

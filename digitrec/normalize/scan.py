@@ -16,6 +16,7 @@ A scan that is like that already passes unchanged.
 """
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.normalize.arrays import SIDE
+from digitrec.runtime.interrupt import interrupt_waits
 from digitrec.storage.cache import is_complete, one_compiles, say_complete, usable_folder
 
 # Goes into every bundle's card: a new number where the output for some scan changes.
@@ -199,6 +201,10 @@ def load() -> tuple[Callable[..., Any], ...]:
 
 
 def _functions() -> tuple[Callable[..., Any], ...]:
+    # Of an import that was interrupted, as when Ray cancels a task, modules stay behind by which
+    # the next one in this process fails.
+    with interrupt_waits():
+        importlib.import_module("numba.core.caching")
     from digitrec.normalize.render import is_mnist_like, render
     from digitrec.normalize.segment import find_ink
 

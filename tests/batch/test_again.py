@@ -5,46 +5,18 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
-from pyarrow import dataset
 
 from digitrec.batch import run as run_module
 from digitrec.batch.classify import Classifier, classify
 from digitrec.batch.pack import pack
 from digitrec.batch.run import RunSettings
-from digitrec.datasets.labelled import png
 from digitrec.errors import InputError, RunError
+from tests.conftest import digits
 
 NOTHING = {"new": 0, "changed": 0, "gone": 0}
-
-
-@pytest.fixture
-def scans(mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> Path:
-    """Forty of MNIST's test images, named by index and label."""
-    folder = tmp_path / "scans"
-    folder.mkdir()
-    for k in range(40):
-        (folder / f"{k:02d}-{mnist_test[1][k]}.png").write_bytes(png(mnist_test[0][k]))
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def five_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Classifier, "size", lambda self, number: 8)
-
-
-@pytest.fixture
-def settings(scans: Path, tmp_path: Path) -> RunSettings:
-    return RunSettings(inputs=(str(scans),), out=str(tmp_path / "result"), quiet=True)
-
-
-def digits(out: str) -> dict[str, int | None]:
-    table = dataset.dataset(out, format="parquet").to_table()
-    names = [path.split("/")[-1] for path in table["path"].to_pylist()]
-    assert len(set(names)) == len(names)
-    return dict(zip(names, table["digit"].to_pylist(), strict=True))
+pytestmark = pytest.mark.usefixtures("five_parts")
 
 
 def parts(out: str) -> dict[str, int]:

@@ -25,6 +25,7 @@ from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.normalize.scan import load
 from digitrec.storage.folder import open_folder
 from tests.inputs.test_decode import png_header
+from tests.small_mnist.make import Digits
 
 NOBODY = 65534
 # What the shipped bundle's card says of MNIST's test digits: how many are sent to review.
@@ -136,12 +137,13 @@ def test_ten_thousand_scans_and_a_hostile_folder(
 
 
 def test_a_file_that_may_not_be_read_is_a_row(
-    bundle: Bundle, mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path
+    bundle: Bundle, small_test: Digits, tmp_path: Path
 ) -> None:
     """Run one chunk as a user who may not read one of its two files."""
-    make_hostile(tmp_path / "scans", mnist_test[0][0])
+    make_hostile(tmp_path / "scans", small_test[0][0])
     tmp_path.chmod(0o777)
-    for folder in (tmp_path.parent, tmp_path.parent.parent, tmp_path / "scans"):
+    private = [folder for folder in tmp_path.parents if "pytest-of-" in str(folder)]
+    for folder in (*private, tmp_path / "scans"):
         folder.chmod(0o755)
     secret = tmp_path / "scans/rgba.png"
     secret.chmod(0)
@@ -220,13 +222,13 @@ print("too late")
 @pytest.mark.parametrize("here", [True, False], ids=["in this process", "on Ray"])
 def test_notes_are_a_last_column(
     here: bool,
-    mnist_test: tuple[np.ndarray, np.ndarray],
+    small_test: Digits,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scans, out = tmp_path / "scans", tmp_path / "result"
     scans.mkdir()
-    image = mnist_test[0][0]
+    image = small_test[0][0]
     Image.fromarray(image).save(scans / "as-mnist.png")
     Image.fromarray(np.pad(image, 20)).save(scans / "bright.png")
     (scans / "text.png").write_text("no picture")

@@ -22,13 +22,14 @@ from digitrec.reader import read_scans
 from digitrec.readings import ERROR, Readings
 from digitrec.schema import SCHEMA
 from digitrec.storage.folder import open_folder
+from tests.small_mnist.make import Digits
 
 
 @pytest.fixture
-def readings(engine: Engine, mnist_test: tuple[np.ndarray, np.ndarray]) -> Readings:
+def readings(engine: Engine, small_test: Digits) -> Readings:
     """A seven, a blank and a text."""
     white = np.full((4, 6), 255, np.uint8)
-    return read_scans([mnist_test[0][0], white, b"text"], engine)
+    return read_scans([small_test[0][0], white, b"text"], engine)
 
 
 OURS = {"run_id": "1", "model_id": "a"}

@@ -6,30 +6,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pyarrow import dataset
 
 from digitrec.batch.classify import classify
 from digitrec.batch.run import RunSettings
-from digitrec.datasets.labelled import png
 from digitrec.errors import InputError, RunError
 from digitrec.inputs.units import Found
-
-
-@pytest.fixture
-def scans(mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> Path:
-    """Thirty of MNIST's test images, named by index and label."""
-    folder = tmp_path / "scans"
-    folder.mkdir()
-    for k in range(30):
-        (folder / f"{k:02d}-{mnist_test[1][k]}.png").write_bytes(png(mnist_test[0][k]))
-    return folder
-
-
-@pytest.fixture
-def settings(scans: Path, tmp_path: Path) -> RunSettings:
-    return RunSettings(inputs=(str(scans),), out=str(tmp_path / "result"), quiet=True)
+from tests.conftest import digits, leave_unfinished
 
 
 @pytest.fixture(autouse=True)
@@ -40,31 +24,18 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.init", refuse)
 
 
-def rows(out: str) -> dict[str, int | None]:
-    table = dataset.dataset(out, format="parquet").to_table()
-    assert table.num_rows == len(set(table["path"].to_pylist()))
-    names = (Path(path).name for path in table["path"].to_pylist())
-    return dict(zip(names, table["digit"].to_pylist(), strict=True))
-
-
 def written(out: str) -> dict[str, int]:
     """When each part was written."""
     return {path.name: path.stat().st_mtime_ns for path in Path(out).glob("part-*")}
 
 
-def leave_unfinished(settings: RunSettings) -> None:
-    """Make a complete run look like one that was killed."""
-    path = Path(settings.out) / "_run.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "state": "running"}))
-
-
 def test_a_small_input_runs_here(settings: RunSettings) -> None:
     outcome = classify(settings)
     assert outcome.worked
-    assert outcome.run["counts"]["accept"] == 30
+    assert outcome.run["counts"]["accept"] == 40
     assert outcome.run == json.loads((Path(settings.out) / "_run.json").read_text())
-    found = rows(settings.out)
-    assert sum(int(name[3]) == digit for name, digit in found.items()) >= 29
+    found = digits(settings.out)
+    assert all(int(name[3]) == digit for name, digit in found.items())
     stages = ["start-up", "listing", "read", "decode", "normalize", "infer", "write", "check"]
     assert list(outcome.run["seconds"]) == stages
 
@@ -84,23 +55,23 @@ def test_update_adds_what_is_new(settings: RunSettings, scans: Path) -> None:
     before = written(settings.out)
     (scans / "99-7.png").write_bytes((scans / "00-7.png").read_bytes())
     outcome = classify(replace(settings, update=True))
-    assert outcome.run["counts"]["inputs"] == outcome.run["counts"]["accept"] == 31
-    assert sum(outcome.run["digits"].values()) == 31
+    assert outcome.run["counts"]["inputs"] == outcome.run["counts"]["accept"] == 41
+    assert sum(outcome.run["digits"].values()) == 41
     assert outcome.run["again"] == {"new": 1, "changed": 0, "gone": 0}
-    assert rows(settings.out)["99-7.png"] == 7
+    assert digits(settings.out)["99-7.png"] == 7
     after = written(settings.out)
     assert {name: after[name] for name in before} == before
     assert len(after) == len(before) + 1
     # With nothing new it adds nothing.
-    assert classify(replace(settings, update=True)).run["counts"]["inputs"] == 31
+    assert classify(replace(settings, update=True)).run["counts"]["inputs"] == 41
     assert written(settings.out) == after
 
 
 def test_an_unfinished_result_is_gone_on_with(settings: RunSettings, scans: Path) -> None:
     first = classify(settings)
-    expected = rows(settings.out)
+    expected = digits(settings.out)
     out = Path(settings.out)
-    leave_unfinished(settings)
+    leave_unfinished(settings.out)
     (out / "part-000000.parquet").unlink()
     (out / "_part-000000.parquet.0123abcd.tmp").write_text("half")
     (out / "_chunks" / "000000.begun").write_text("3")
@@ -108,7 +79,7 @@ def test_an_unfinished_result_is_gone_on_with(settings: RunSettings, scans: Path
     assert outcome.run["state"] == "complete"
     assert outcome.run["gone_on"] == 1
     assert outcome.run["started"] == first.run["started"]
-    assert rows(settings.out) == expected
+    assert digits(settings.out) == expected
     assert not list(out.glob("*.tmp"))
 
 
@@ -132,14 +103,14 @@ def test_another_input_model_or_command_is_refused(
     assert written(settings.out) == before
     replaced = classify(replace(other_inputs, overwrite=True))
     assert replaced.run["counts"]["inputs"] == 1
-    assert rows(settings.out) == {"00-7.png": 7}
+    assert digits(settings.out) == {"00-7.png": 7}
 
 
 def test_overwriting_that_broke_off_is_known(settings: RunSettings) -> None:
     classify(settings)
     (Path(settings.out) / "_run.json").write_text('{"state": "clearing"}')
-    assert classify(settings).run["counts"]["inputs"] == 30
-    assert len(rows(settings.out)) == 30
+    assert classify(settings).run["counts"]["inputs"] == 40
+    assert len(digits(settings.out)) == 40
 
 
 def test_what_is_no_result_is_left_alone(settings: RunSettings) -> None:
@@ -162,12 +133,12 @@ def test_a_damaged_file_is_named_and_made_again(
 ) -> None:
     """Such as a power cut leaves: the name is on the disk, and what was written is not."""
     classify(settings)
-    expected = rows(settings.out)
+    expected = digits(settings.out)
     file = Path(settings.out, name)
-    leave_unfinished(settings)
+    leave_unfinished(settings.out)
     file.write_bytes(file.read_bytes()[: int(left * file.stat().st_size)])
-    assert classify(settings).run["counts"]["inputs"] == 30
-    assert rows(settings.out) == expected
+    assert classify(settings).run["counts"]["inputs"] == 40
+    assert digits(settings.out) == expected
     assert any(word in caplog.text for word in (name, "part 0"))
 
 
@@ -192,14 +163,14 @@ def test_two_runs_at_once_and_a_rerun_right_after_a_kill(settings: RunSettings) 
         other.kill()
         other.wait()
         other.stdout.close()
-    assert classify(settings).run["counts"]["inputs"] == 30
+    assert classify(settings).run["counts"]["inputs"] == 40
 
 
 def test_a_trace_shows_who_did_what(settings: RunSettings) -> None:
     classify(replace(settings, profile=True))
     events = json.loads((Path(settings.out) / "_trace.json").read_text())["traceEvents"]
     bars = {event["name"]: event for event in events if event["ph"] == "X"}
-    assert {"30 scans", "read", "decode", "normalize", "infer", "write"} <= set(bars)
+    assert {"40 scans", "read", "decode", "normalize", "infer", "write"} <= set(bars)
     assert all(bar["dur"] >= 0 and bar["ts"] > 1e15 for bar in bars.values())
 
 
@@ -230,10 +201,10 @@ def test_shards_packed_anew_are_not_mixed_up(
     pack(replace(shards, overwrite=True))
     # Stopped before, gone on with after: the old rows say so; an update has the new ones.
     (Path(settings.out) / "part-000000.parquet").unlink()
-    leave_unfinished(settings)
-    assert classify(of_shards).run["counts"]["errors"] == {"vanished": 30}
-    assert classify(replace(of_shards, update=True)).run["counts"]["accept"] == 30
-    assert set(rows(settings.out)) == {path.name for path in scans.iterdir()}
+    leave_unfinished(settings.out)
+    assert classify(of_shards).run["counts"]["errors"] == {"vanished": 40}
+    assert classify(replace(of_shards, update=True)).run["counts"]["accept"] == 40
+    assert set(digits(settings.out)) == {path.name for path in scans.iterdir()}
 
 
 def test_relative_inputs_are_those_of_their_folder(
@@ -259,7 +230,7 @@ def test_a_listing_that_another_run_replaced_is_found_out(settings: RunSettings)
     doubled = Found([piece.paths[0], *piece.paths[:-1]])
     write_chunk(folder, replace(chunk, pieces=(doubled,)))
     out = Path(settings.out)
-    leave_unfinished(settings)
+    leave_unfinished(settings.out)
     (out / "part-000000.parquet").unlink()
     with pytest.raises(RunError, match="another run has written to"):
         classify(settings)
@@ -268,7 +239,7 @@ def test_a_listing_that_another_run_replaced_is_found_out(settings: RunSettings)
 def test_a_part_of_no_chunk_is_found_out(settings: RunSettings) -> None:
     classify(settings)
     out = Path(settings.out)
-    leave_unfinished(settings)
+    leave_unfinished(settings.out)
     (out / "part-000007.parquet").write_bytes((out / "part-000000.parquet").read_bytes())
     with pytest.raises(RunError, match=r"part 7 .*is none of this run: delete it"):
         classify(settings)
@@ -278,9 +249,9 @@ def test_an_update_lists_again_what_an_unfinished_run_had_listed(
     settings: RunSettings, scans: Path
 ) -> None:
     classify(settings)
-    leave_unfinished(settings)
+    leave_unfinished(settings.out)
     (scans / "99-7.png").write_bytes((scans / "00-7.png").read_bytes())
-    assert classify(replace(settings, update=True)).run["counts"]["inputs"] == 31
+    assert classify(replace(settings, update=True)).run["counts"]["inputs"] == 41
 
 
 def test_a_damaged_record_is_said(settings: RunSettings) -> None:
@@ -288,7 +259,7 @@ def test_a_damaged_record_is_said(settings: RunSettings) -> None:
     out = Path(settings.out)
     for name, content in (("_run.json", "{}"), ("_chunks/end.json", "{")):
         before = (out / name).read_text()
-        leave_unfinished(settings)
+        leave_unfinished(settings.out)
         (out / name).write_text(content)
         with pytest.raises((InputError, RunError), match=r"can't be used|the run failed"):
             classify(settings)

@@ -1,8 +1,8 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from digitrec.batch.classify import Classifier, classify
@@ -10,28 +10,20 @@ from digitrec.batch.pack import pack
 from digitrec.batch.run import RunSettings
 from digitrec.batch.verify import verify
 from digitrec.cli import main
-from digitrec.datasets.labelled import png
 
 
 @pytest.fixture
-def settings(
-    mnist_test: tuple[np.ndarray, np.ndarray],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> RunSettings:
-    """Twenty of MNIST's test images, to be read in three parts, named relatively."""
-    monkeypatch.setattr(Classifier, "size", lambda self, number: 8)
-    monkeypatch.chdir(tmp_path)
-    Path("scans").mkdir()
-    for k in range(20):
-        Path(f"scans/{k:02d}.png").write_bytes(png(mnist_test[0][k]))
-    return RunSettings(inputs=("scans",), out=str(tmp_path / "result"), quiet=True)
+def settings(settings: RunSettings, scans: Path, monkeypatch: pytest.MonkeyPatch) -> RunSettings:
+    """Forty scans to be read in three parts, named relatively."""
+    monkeypatch.setattr(Classifier, "size", lambda self, number: 16)
+    monkeypatch.chdir(scans.parent)
+    return replace(settings, inputs=("scans",))
 
 
 def test_a_result_that_holds(settings: RunSettings, capsys: pytest.CaptureFixture[str]) -> None:
     classify(settings)
     assert main(["verify", settings.out, "--quiet"]) == 0
-    assert capsys.readouterr().out == f"{settings.out}: complete, 20 rows in 3 parts, as counted\n"
+    assert capsys.readouterr().out == f"{settings.out}: complete, 40 rows in 3 parts, as counted\n"
 
 
 def test_its_inputs_are_looked_at_from_any_folder(
@@ -40,10 +32,10 @@ def test_its_inputs_are_looked_at_from_any_folder(
     classify(settings)
     monkeypatch.chdir("/")
     assert verify(settings.out, look=True).inputs == {"new": 0, "changed": 0, "gone": 0}
-    shutil.copy(tmp_path / "scans/00.png", tmp_path / "scans/01.png")
-    shutil.copy(tmp_path / "scans/00.png", tmp_path / "scans/99.png")
-    (tmp_path / "scans/02.png").unlink()
-    (tmp_path / "scans/03.png").unlink()
+    shutil.copy(tmp_path / "scans/00-7.png", tmp_path / "scans/01-2.png")
+    shutil.copy(tmp_path / "scans/00-7.png", tmp_path / "scans/99.png")
+    (tmp_path / "scans/02-1.png").unlink()
+    (tmp_path / "scans/03-0.png").unlink()
     assert verify(settings.out, look=True).inputs == {"new": 1, "changed": 1, "gone": 2}
     assert verify(settings.out).problems == []
 
@@ -60,7 +52,7 @@ def test_its_inputs_are_looked_at_from_any_folder(
         ("rm _chunks/end.json", "its listing has no end"),
         ("rm _chunks/000002.parquet part-000002.parquet", "not those that were listed"),
         ("sed -i s/complete/running/ _run.json", "it is not complete"),
-        ('sed -i s/"rows.: 20"/"rows\\":21"/ _run.json', "counts 21 rows, there are 20"),
+        ('sed -i s/"rows.: 40"/"rows\\":41"/ _run.json', "counts 41 rows, there are 40"),
         ('sed -i s/"model_id.: .[0-9a-f]*"/"model_id\\":\\"0"/ _run.json', "is of another run"),
     ],
 )
@@ -82,7 +74,7 @@ def test_shards_are_verified_too(settings: RunSettings, tmp_path: Path) -> None:
     shards = RunSettings(inputs=("scans",), out=str(tmp_path / "shards"), quiet=True)
     pack(shards)
     verified = verify(shards.out, look=True)
-    assert (verified.rows, verified.parts, verified.problems) == (20, 1, [])
+    assert (verified.rows, verified.parts, verified.problems) == (40, 1, [])
     assert verified.inputs == {"new": 0, "changed": 0, "gone": 0}
 
 

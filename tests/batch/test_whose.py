@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import dataset, parquet
@@ -16,43 +15,14 @@ from digitrec.batch.classify import Classifier, classify
 from digitrec.batch.pack import pack
 from digitrec.batch.parts import IDENTITY
 from digitrec.batch.run import RunSettings
-from digitrec.datasets.labelled import png
 from digitrec.errors import InputError, RunError
 from digitrec.inputs.options import InputOptions
-
-
-@pytest.fixture
-def scans(mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> Path:
-    """Forty of MNIST's test images."""
-    folder = tmp_path / "scans"
-    folder.mkdir()
-    for k in range(40):
-        (folder / f"{k:02d}.png").write_bytes(png(mnist_test[0][k]))
-    return folder
-
-
-@pytest.fixture
-def settings(scans: Path, tmp_path: Path) -> RunSettings:
-    return RunSettings(inputs=(str(scans),), out=str(tmp_path / "result"), quiet=True)
-
-
-@pytest.fixture
-def five_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Classifier, "size", lambda self, number: 8)
+from tests.conftest import leave_unfinished, record
 
 
 def told(part: Path) -> dict[str, str | None]:
     whose: dict[str, str | None] = json.loads(parquet.read_metadata(part).metadata[IDENTITY])
     return whose
-
-
-def record(out: str | Path) -> dict[str, object]:
-    content: dict[str, object] = json.loads(Path(out, "_run.json").read_text())
-    return content
-
-
-def leave_unfinished(out: str) -> None:
-    Path(out, "_run.json").write_text(json.dumps({**record(out), "state": "running"}))
 
 
 def confidences(out: str) -> list[float]:
@@ -219,14 +189,14 @@ def test_every_row_of_a_shard_gets_a_row(
     run = classify(given).run
     table = dataset.dataset(given.out, format="parquet").to_table()
     assert table["path"].to_pylist() == [f"{tmp_path}/pages.parquet#{name}" for name in names]
-    assert table["digit"].to_pylist() == [7, 2, 1, 0]  # of MNIST's first test images
+    assert table["digit"].to_pylist() == [7, 2, 1, 0]
     assert run["counts"]["inputs"] == run["counts"]["accept"] == 4
     assert classify(replace(given, update=True)).run["again"] == {"new": 0, "changed": 0, "gone": 0}
 
 
 def test_names_with_a_mark_are_packed_and_read(scans: Path, tmp_path: Path) -> None:
     for name in ("a#b.png", "a%23b.png", "#.png"):
-        shutil.copy(scans / "00.png", scans / name)
+        shutil.copy(scans / "00-7.png", scans / name)
     pack(RunSettings(inputs=(str(scans),), out=str(tmp_path / "shards"), quiet=True))
     given = RunSettings(inputs=(str(tmp_path / "shards"),), out=str(tmp_path / "r"), quiet=True)
     assert classify(given).run["counts"]["accept"] == 43

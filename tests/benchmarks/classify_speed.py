@@ -2,11 +2,18 @@
 
     python -m tests.benchmarks.classify_speed
 
-The same PNGs, made from MNIST, are read by four programs, one after the other, each a process of
+The same files, made from MNIST, are read by five programs, one after the other, each a process of
 its own that is timed as a whole: a bare loop over the package's own functions, one process a CPU;
-`digitrec classify`; Ray Data's own idiom (`read_images`, an actor, `write_parquet`); torchvision's
-ImageFolder with torch's DataLoader. All files are read once before, so that all four find them in
-the page cache. Each result is held against the files: a row each, and how many digits are right.
+`digitrec classify`; Ray Data's own idiom (`read_images`, an actor, `write_parquet`); Daft's
+(`from_glob_path`, `decode_image`, a class, `write_parquet`); torchvision's ImageFolder with torch's
+DataLoader. The last three resize to 28×28 and do not normalize. All files are read once before, so
+that all five find them in the page cache. Each result is held against the files: a row each, and
+how many digits are right.
+
+The files are PNGs of 28×28 as MNIST has them, and PNGs and JPEGs of 95×95, where decoding is most
+of the work. Daft wants an older pyarrow than others may: the variable DAFT_PYTHON names an
+interpreter that has it (`python -m venv E && E/bin/pip install daft numpy onnxruntime`, then
+`DAFT_PYTHON=E/bin/python`). Where there is none, Daft is left out, and the output says why.
 
 `overall` is images by the whole process's seconds, Python's own start included. `steady` is that
 of `digitrec.batch.stats.speed`: all rows but each worker's first part (batch), from the end of the
@@ -24,24 +31,30 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from digitrec.batch.stats import Span, Stats, speed
 from digitrec.datasets import mnist
-from digitrec.datasets.labelled import png
 from digitrec.model.bundle import ONNX, WEIGHTS
 from digitrec.model.shipped import SHIPPED
 
 CPUS = os.cpu_count() or 1
 BARE, DIGITREC, IDIOM, LOADER = "bare loop", "digitrec", "Ray Data idiom", "DataLoader"
-RAY_INIT = "bare ray.init"
-RATIOS = (("steady", BARE), ("steady", IDIOM), ("overall", IDIOM), ("overall", LOADER))
+DAFT, RAY_INIT = "Daft", "bare ray.init"
+RATIOS = (
+    ("steady", BARE), ("steady", IDIOM), ("steady", DAFT),
+    ("overall", IDIOM), ("overall", DAFT), ("overall", LOADER),
+)  # fmt: skip
+DAFT_PYTHON = os.environ.get("DAFT_PYTHON", sys.executable)
 FULL, MILLION = 300_000, 1_000_000
 SAMPLE_SECONDS = 1.0
 SETTLE_SECONDS = 2.0  # what one program leaves to clean up must not slow the next
@@ -49,6 +62,28 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "RAY
 ENVIRONMENT["RAY_USAGE_STATS_ENABLED"] = "0"
 FROM = "extrapolated_from"
 Run = dict[str, Any]  # a program's figures at one size
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the files are like: side × side pixels, and the files' ending, which says the format."""
+
+    side: int
+    ending: str
+
+    def __str__(self) -> str:
+        return f"{self.side}{self.ending}"
+
+    def encoded(self, image: NDArray[np.uint8]) -> bytes:
+        """Encode one of MNIST's images, enlarged if need be."""
+        if self.side != image.shape[0]:
+            image = cv2.resize(image, (self.side, self.side), interpolation=cv2.INTER_CUBIC)
+        return cv2.imencode(self.ending, image)[1].tobytes()
+
+
+MNISTS = Form(28, ".png")
+FORMS = {str(form): form for form in (MNISTS, Form(95, ".png"), Form(95, ".jpg"))}
+Plan = dict[tuple[Form, int], list[str]]  # which programs read how many files of which form
 
 BARE_LOOP = """
 import json, multiprocessing, sys, time
@@ -112,6 +147,40 @@ images = ray.data.read_images(scans, mode="L", size=(28, 28), include_paths=True
 images.map_batches(Classify, concurrency=1, num_cpus=1).write_parquet(out)
 """
 
+# Daft decodes in threads of its own, and calls the class in as many processes as there are CPUs.
+DAFT_IDIOM = """
+import os, sys, time
+import daft, numpy as np, onnxruntime
+from daft import DataType, Series, col
+scans, out, model, cpus = *sys.argv[1:4], int(sys.argv[4])
+ROW = {
+    "probabilities": DataType.list(DataType.float32()), "digit": DataType.int8(),
+    "worker": DataType.int64(), "began": DataType.float64(), "ended": DataType.float64(),
+}
+
+@daft.cls(max_concurrency=cpus, use_process=True)
+class Classify:
+    def __init__(self):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(model, options)
+
+    @daft.method.batch(return_dtype=DataType.struct(ROW), batch_size=1024)
+    def __call__(self, images: Series):
+        began, scans = time.time(), np.stack(images.to_pylist()).reshape(-1, 28, 28)
+        [logits] = self.session.run(["logits"], {"scans": scans})
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities = (powers / powers.sum(axis=1, keepdims=True)).tolist()
+        span = {"worker": os.getpid(), "began": began, "ended": time.time()}
+        digits = logits.argmax(axis=1).tolist()
+        return [{"probabilities": p, "digit": d, **span} for p, d in zip(probabilities, digits)]
+
+images = daft.from_glob_path(scans + "/*/*").select("path")
+images = images.with_column("image", col("path").download().decode_image(mode="L").resize(28, 28))
+rows = images.select("path", Classify()(col("image")).alias("row"))
+rows.select("path", *(col("row")[name].alias(name) for name in ROW)).write_parquet(out)
+"""
+
 # torch has one thread: the loader's workers keep the CPUs busy.
 DATA_LOADER = """
 import json, sys, time
@@ -126,7 +195,8 @@ scans, out, weights, workers = *sys.argv[1:4], int(sys.argv[4])
 network = DigitNet().eval()
 network.load_state_dict(torch.load(weights)["state_dict"])
 dataset = ImageFolder(scans, transform=transforms.Compose([
-    transforms.Grayscale(), transforms.ToTensor(), transforms.Normalize([MNIST_MEAN], [MNIST_STD])
+    transforms.Grayscale(), transforms.Resize((28, 28)), transforms.ToTensor(),
+    transforms.Normalize([MNIST_MEAN], [MNIST_STD]),
 ]))
 digits, probabilities, spans, began = [], [], [], time.time()
 with torch.inference_mode():
@@ -153,10 +223,10 @@ print(json.dumps({"init": ready - start, "shutdown": time.perf_counter() - ready
 """
 
 
-def python(*arguments: object) -> tuple[str, Run]:
+def python(*arguments: object, interpreter: str = sys.executable) -> tuple[str, Run]:
     """Run a Python program; give what it printed, when it began, how long it took, its peak."""
     time.sleep(SETTLE_SECONDS)
-    command = [sys.executable, *map(str, arguments)]
+    command = [interpreter, *map(str, arguments)]
     pipe = subprocess.PIPE
     began, start, peak = time.time(), time.perf_counter(), 0.0
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT) as process:
@@ -217,10 +287,22 @@ def digitrec(scans: Path, out: Path) -> Run:
 def ray_idiom(scans: Path, out: Path) -> Run:
     """Read and classify images as Ray Data's guide does."""
     _, run = python("-c", RAY_IDIOM, scans, out, SHIPPED["small"] / ONNX, CPUS)
+    return with_spans(run, spans_of_rows(out))
+
+
+def daft(scans: Path, out: Path) -> Run:
+    """Read and classify images as Daft's guide does."""
+    program = ("-c", DAFT_IDIOM, scans, out, SHIPPED["small"] / ONNX, CPUS)
+    _, run = python(*program, interpreter=DAFT_PYTHON)
+    return with_spans(run, spans_of_rows(out))
+
+
+def spans_of_rows(out: Path) -> list[Span]:
+    """Put together the batches of a result whose rows each say when and where theirs was read."""
     columns = ["worker", "began", "ended"]
     batches = parquet.read_table(out, columns=columns).group_by(columns)
     spans = batches.aggregate([([], "count_all")]).select([*columns, "count_all"]).to_pylist()
-    return with_spans(run, [tuple(span.values()) for span in spans])
+    return [tuple(span.values()) for span in spans]
 
 
 def data_loader(scans: Path, out: Path) -> Run:
@@ -233,14 +315,14 @@ def data_loader(scans: Path, out: Path) -> Run:
     return {**with_spans(run, [warm_up, *rest]), "first": head[0][2] - run["began"]}
 
 
-PROGRAMS = {BARE: bare_loop, DIGITREC: digitrec, IDIOM: ray_idiom, LOADER: data_loader}
+PROGRAMS = {BARE: bare_loop, DIGITREC: digitrec, IDIOM: ray_idiom, DAFT: daft, LOADER: data_loader}
 
 
 def measured(name: str, scans: Path, size: int) -> Run:
     """Run a program and hold its result against the files; a bare session of Ray has none."""
     if name == RAY_INIT:
         printed, run = python("-c", EMPTY_SESSION)
-        return {"size": size, "program": name, **run, **json.loads(printed)}
+        return {"program": name, **run, **json.loads(printed)}
     with tempfile.TemporaryDirectory() as folder:
         run = PROGRAMS[name](scans, Path(folder))
         rows = parquet.read_table(folder, columns=["path", "digit"])
@@ -249,42 +331,43 @@ def measured(name: str, scans: Path, size: int) -> Run:
         sys.exit(f"{name} gave {len(paths)} rows for {size} files")
     labels = np.array([int(Path(path).parent.name) for path in paths])
     right = float((rows.column("digit").to_numpy() == labels).mean())
-    return {"size": size, "program": name, "overall": size / run["elapsed"], "right": right, **run}
+    return {"program": name, "overall": size / run["elapsed"], "right": right, **run}
 
 
 def extrapolated(size: int, run: Run) -> Run:
     """Say what the idiom would take for more images than in `run`, at its steady rate."""
     elapsed = run["elapsed"] + (size - run["size"]) / run["steady"]
     rates = {"overall": size / elapsed, "steady": run["steady"]}
-    return {"size": size, "program": IDIOM, FROM: run["size"], "elapsed": elapsed, **rates}
+    told = {"form": run["form"], "size": size, "program": IDIOM, FROM: run["size"]}
+    return {**told, "elapsed": elapsed, **rates}
 
 
-def make_scans(folder: Path, size: int) -> Path:
+def make_scans(folder: Path, size: int, form: Form) -> Path:
     """Write MNIST's 70,000 images, over and over, into class folders, unless they are there."""
-    scans, unfinished = folder / str(size), folder / f"{size}.unfinished"
+    scans, unfinished = folder / f"{size}-{form}", folder / f"{size}-{form}.unfinished"
     if not scans.exists():
         splits = (mnist.load("train"), mnist.load("test"))
         pairs = (pair for split in splits for pair in zip(*split, strict=True))
-        files = [(str(label), png(image)) for image, label in islice(pairs, size)]
+        files = [(str(label), form.encoded(image)) for image, label in islice(pairs, size)]
         for digit in range(10):
             (unfinished / str(digit)).mkdir(parents=True, exist_ok=True)
         for k in range(size):
             label, content = files[k % len(files)]
-            (unfinished / label / f"{k:07d}.png").write_bytes(content)
+            (unfinished / label / f"{k:07d}{form.ending}").write_bytes(content)
         unfinished.rename(scans)
         os.sync()
-    for path in scans.rglob("*.png"):  # into the page cache
+    for path in scans.glob("*/*"):  # into the page cache
         path.read_bytes()
     return scans
 
 
-def run_all(folder: Path, plan: dict[int, list[str]]) -> list[Run]:
+def run_all(folder: Path, plan: Plan) -> list[Run]:
     """Run each size's programs, and a bare Ray session; print a line as each ends."""
     runs: list[Run] = []
-    for size, names in plan.items():
-        scans = make_scans(folder, size)
+    for (form, size), names in plan.items():
+        scans = make_scans(folder, size, form)
         for name in names:
-            runs.append(measured(name, scans, size))
+            runs.append({"form": str(form), "size": size, **measured(name, scans, size)})
             show(runs[-1])
         idiom = [run for run in runs if run["program"] == IDIOM and run["steady"]]
         if size == FULL and idiom:
@@ -299,16 +382,18 @@ def show(run: Run) -> None:
     formats |= {"right": ".2%", "peak_mb": ",.0f"}
     cells = (format(run[key], form) if run.get(key) else "–" for key, form in formats.items())
     note = f"   extrapolated from {run[FROM]:,}" if FROM in run else ""
-    line = f"{run['size']:>9,}  {run['program']:<14}" + "".join(f"{cell:>11}" for cell in cells)
+    line = f"{run['size']:>9,} {run['form']:>7}  {run['program']:<14}"
+    line += "".join(f"{cell:>11}" for cell in cells)
     print(line + note, flush=True)
 
 
-def compared(runs: list[Run], size: int) -> Run:
+def compared(runs: list[Run], form: Form, size: int) -> Run:
     """Set digitrec beside the others at one size; print it."""
-    at = {run["program"]: run for run in runs if run["size"] == size}
+    of_these = [run for run in runs if (run["form"], run["size"]) == (str(form), size)]
+    at = {run["program"]: run for run in of_these}
     ours, empty, told = at[DIGITREC], at[RAY_INIT], at[DIGITREC]["told"]
-    result: Run = {"size": size}
-    print(f"{size:,} images: digitrec")
+    result: Run = {"form": str(form), "size": size}
+    print(f"{size:,} of {form}: digitrec")
     for kind, name in RATIOS:
         if name in at and at[name][kind] and ours[kind]:
             result[f"{kind} / {name}"] = ratio = ours[kind] / at[name][kind]
@@ -320,26 +405,49 @@ def compared(runs: list[Run], size: int) -> Run:
     return result
 
 
+def why_no_daft() -> str:
+    """Say why Daft can't be run; nothing where it can."""
+    command = [DAFT_PYTHON, "-c", "import daft, numpy, onnxruntime"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as why:
+        return str(why)
+    return answer.stderr.strip().splitlines()[-1] if answer.returncode else ""
+
+
 def main() -> None:
     """Make the files, run the programs, print the table and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     option = parser.add_argument
     option("--sizes", type=int, nargs="*", default=[10_000, 60_000], metavar="N")
+    option("--forms", nargs="*", choices=FORMS, default=[*FORMS], help="of the files; default: all")
     option("--full", action="store_true", help=f"also {FULL:,}; the idiom's are extrapolated")
     option("--million", action="store_true", help=f"also {MILLION:,}, bare loop and digitrec only")
     option("--folder", type=Path, help="keep the files there, and use them again")
     option("--json", type=Path, help="also write everything there")
     options = parser.parse_args()
-    plan = {size: [BARE, DIGITREC, RAY_INIT, IDIOM, LOADER] for size in sorted(options.sizes)}
+    others = [IDIOM, LOADER, DAFT]
+    if missing := why_no_daft():
+        others.remove(DAFT)
+        print(f"without Daft: {missing}")
+    plan: Plan = {
+        (FORMS[form], size): [BARE, DIGITREC, RAY_INIT, *others]
+        for form in options.forms
+        for size in sorted(options.sizes)
+    }
     if options.full:
-        plan[FULL] = [BARE, DIGITREC, RAY_INIT, LOADER]
+        plan[MNISTS, FULL] = [BARE, DIGITREC, RAY_INIT, *others[1:]]
     if options.million:
-        plan[MILLION] = [BARE, DIGITREC, RAY_INIT]
+        plan[MNISTS, MILLION] = [BARE, DIGITREC, RAY_INIT]
     titles = ("overall/s", "steady/s", "first s", "in all s", "right", "peak MB")
-    print(f"{'images':>9}  {'program':<14}", *(f"{title:>10}" for title in titles), flush=True)
+    print(
+        f"{'images':>9} {'form':>7}  {'program':<14}",
+        *(f"{title:>10}" for title in titles),
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as temporary:
         runs = run_all((options.folder or Path(temporary)).absolute(), plan)
-    ratios = [compared(runs, size) for size in plan]
+    ratios = [compared(runs, form, size) for form, size in plan]
     if options.json:
         figures = {"cpus": CPUS, "runs": runs, "ratios": ratios}
         options.json.write_text(json.dumps(figures, indent=2) + "\n")

@@ -8,6 +8,7 @@ from digitrec.inputs.decode import decode
 from digitrec.model.engine import Engine
 from digitrec.reader import read_scans
 from digitrec.readings import ERROR, Readings
+from tests.small_mnist.make import Digits
 
 EXACT = [name for name, one in CORRUPTIONS.items() if one.kind == "exact"]
 HARD = [name for name, one in CORRUPTIONS.items() if one.kind == "hard"]
@@ -25,8 +26,8 @@ def share_right(readings: Readings, labels: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_scans_have_pixels_of_a_usual_kind(name: str, mnist_test: Mnist) -> None:
-    for scan in CorruptedImages(mnist_test[0], CORRUPTIONS[name])[:40]:
+def test_scans_have_pixels_of_a_usual_kind(name: str, small_test: Digits) -> None:
+    for scan in CorruptedImages(small_test[0], CORRUPTIONS[name])[:40]:
         pixels = decode(scan).pixels if isinstance(scan, bytes) else scan
         assert pixels.dtype == np.uint8
         assert pixels.shape[2:] in ((), (3,), (4,))
@@ -35,15 +36,15 @@ def test_scans_have_pixels_of_a_usual_kind(name: str, mnist_test: Mnist) -> None
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_every_run_makes_the_same(name: str, mnist_test: Mnist) -> None:
-    images = mnist_test[0][:20].copy()
+def test_every_run_makes_the_same(name: str, small_test: Digits) -> None:
+    images = small_test[0][:20].copy()
     scans = CorruptedImages(images, CORRUPTIONS[name])
     some = [content(scan) for scan in scans[10:]]
     assert [content(scans[k]) for k in range(10, 20)] == some
     assert [content(scan) for scan in scans][10:] == some
     other_seed = [content(scan) for scan in CorruptedImages(images, CORRUPTIONS[name], seed=1)]
     assert (other_seed[10:] != some) == (name in DRAWN_BY_CHANCE)
-    assert np.array_equal(images, mnist_test[0][:20])
+    assert np.array_equal(images, small_test[0][:20])
 
 
 @pytest.mark.parametrize("name", EXACT)

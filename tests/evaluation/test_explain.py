@@ -9,14 +9,15 @@ from digitrec.cli import main
 from digitrec.datasets.labelled import png
 from digitrec.evaluation.explain import explain
 from digitrec.model.engine import Engine
+from tests.small_mnist.make import Digits
 
 
 @pytest.fixture
-def scans(mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> Path:
+def scans(small_test: Digits, tmp_path: Path) -> Path:
     """A 7 in dark ink that touches the border, a blank and a text file."""
     folder = tmp_path / "scans"
     folder.mkdir()
-    large = cv2.resize(mnist_test[0][0], (84, 84), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(small_test[0][0], (84, 84), interpolation=cv2.INTER_CUBIC)
     bottom = np.flatnonzero(large.max(axis=1))[-1]
     (folder / "seven.png").write_bytes(png(255 - large[: bottom - 3]))
     (folder / "blank.png").write_bytes(png(np.full((40, 30), 250, np.uint8)))

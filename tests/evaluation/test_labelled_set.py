@@ -11,12 +11,13 @@ from digitrec.model.engine import Engine
 from digitrec.normalize.plain_resize import plain_resize
 from digitrec.normalize.scan import normalize
 from digitrec.plots.labelled_set import confusion, mistakes, predictions
+from tests.small_mnist.make import Digits
 
 
 @pytest.fixture(scope="module")
-def known(mnist_test: tuple[np.ndarray, np.ndarray]) -> LabelledSet:
+def known(small_test: Digits) -> LabelledSet:
     """20 digits, of which the first has a wrong label, then a blank and a text file."""
-    images, labels = mnist_test
+    images, labels = small_test
     scans = [png(image) for image in images[:18]]
     wrong = labels[:18].copy()
     wrong[0] = (wrong[0] + 1) % 10
@@ -68,6 +69,7 @@ def test_plain_resize_does_what_its_name_says() -> None:
         assert np.array_equal(plain_resize(pixels), expected)
 
 
+@pytest.mark.mnist
 def test_the_most_confident_mistake_comes_first(engine: Engine) -> None:
     measured = measure(engine, load_labelled("mnist:test"))
     order = measured.confidences[measured.mistakes()]
@@ -93,6 +95,7 @@ def test_pictures_are_drawn(engine: Engine, known: LabelledSet, tmp_path: Path) 
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.mnist
 def test_mnists_accepted_digits(engine: Engine) -> None:
     """Of 29 wrong digits the policy sends seven to review."""
     scores = measure(engine, load_labelled("mnist:test")).scores()

@@ -12,15 +12,15 @@ from digitrec.evaluation.suite import Entry, compare, entry, load_panel, shorten
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import Engine
 from digitrec.plots import suite
+from tests.small_mnist.make import Digits
 
-Mnist = tuple[np.ndarray, np.ndarray]
 EXACT = {f"mnist:{name}" for name, one in CORRUPTIONS.items() if one.kind == "exact"}
 
 
 @pytest.fixture(scope="module")
-def sets(mnist_test: Mnist) -> list[LabelledSet]:
+def sets(small_test: Digits) -> list[LabelledSet]:
     """Forty digits as they are, and under each corruption."""
-    images, labels = mnist_test[0][20:60], mnist_test[1][20:60]
+    images, labels = small_test[0][20:60], small_test[1][20:60]
     return [
         LabelledSet("plain", list(images), labels),
         *(
@@ -68,7 +68,7 @@ def test_no_mean_of_a_part_of_the_corruptions(entries: list[Entry]) -> None:
     assert "mean" not in table([one for one in entries if one.name != "mnist:chalk"][:12])
 
 
-@pytest.mark.usefixtures("mnist_test")
+@pytest.mark.usefixtures("small_mnist")
 def test_what_the_panel_consists_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     sets, left_out = load_panel(str(tmp_path))
@@ -86,7 +86,7 @@ def test_what_the_panel_consists_of(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [one.name for one in load_panel(None)[0]] == names
 
 
-@pytest.mark.usefixtures("mnist_test")
+@pytest.mark.usefixtures("small_mnist")
 def test_with_scikit_learn_its_digits_belong_to_the_panel() -> None:
     pytest.importorskip("sklearn")
     sets, left_out = load_panel(None)

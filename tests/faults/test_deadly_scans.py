@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pyarrow import dataset
 
@@ -13,6 +12,9 @@ from digitrec.batch.run import SMALL
 from digitrec.datasets.labelled import png
 from digitrec.storage.folder import open_folder
 from tests.faults.deadly import KILL
+from tests.small_mnist.make import Digits
+
+pytestmark = pytest.mark.slow
 
 KILLERS = (0, 700, 4000)
 ROOT = Path(__file__).parent.parent.parent
@@ -29,11 +31,11 @@ def classify_deadly(scans: Path, out: Path) -> None:
 
 @pytest.mark.parametrize("count", [SMALL + 300, 900], ids=["on Ray", "in this process"])
 def test_a_scan_that_kills_its_reader_twice_has_its_own_row(
-    count: int, mnist_test: tuple[np.ndarray, np.ndarray], tmp_path: Path
+    count: int, small_test: Digits, tmp_path: Path
 ) -> None:
     scans, out = tmp_path / "scans", tmp_path / "result"
     scans.mkdir()
-    contents = [png(image) for image in mnist_test[0][:50]]
+    contents = [png(image) for image in small_test[0][:50]]
     for k in range(count):
         (scans / f"{k:05d}.png").write_bytes(KILL if k in KILLERS else contents[k % 50])
     classify_deadly(scans, out)
@@ -45,9 +47,5 @@ def test_a_scan_that_kills_its_reader_twice_has_its_own_row(
     table = dataset.dataset(out, format="parquet").to_table().sort_by("path")
     crashed = {k: reason for k, reason in enumerate(table["reason"].to_pylist()) if reason}
     assert crashed == dict.fromkeys(killers, "crashed: its reader died (SIGKILL)")
-    right = [
-        digit == mnist_test[1][k % 50]
-        for k, digit in enumerate(table["digit"].to_pylist())
-        if k not in killers
-    ]
-    assert np.mean(right) > 0.95
+    digits = table["digit"].to_pylist()
+    assert all(digits[k] == small_test[1][k % 50] for k in range(count) if k not in killers)

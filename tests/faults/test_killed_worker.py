@@ -10,8 +10,7 @@ import pytest
 
 from digitrec.training.epoch_log import parse_records
 from digitrec.training.recipes import REPORT
-from digitrec.training.train import TrainSettings, train
-from tests.training.test_train import small_mnist  # noqa: F401
+from digitrec.training.train import Trained, TrainSettings, train
 
 
 def train_workers() -> list[psutil.Process]:
@@ -26,10 +25,10 @@ def train_workers() -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.usefixtures("ray_local", "small_mnist")
+@pytest.mark.usefixtures("first_images")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_worker_is_replaced_and_the_run_ends_as_it_would_have(
-    workers: int, tmp_path: Path
+    workers: int, undisturbed: Trained, tmp_path: Path
 ) -> None:
     recipe = replace(REPORT, epochs=6)
     killed: list[int] = []
@@ -53,6 +52,5 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_as_it_would_have(
     assert [record.epoch for record in survived.records] == [1, 2, 3, 4, 5, 6]
     assert parse_records((tmp_path / "killed" / "log.jsonl").read_text()) == survived.records
     if workers == 1:
-        undisturbed = train(replace(settings, out=str(tmp_path / "undisturbed")))
         assert survived.card.id == undisturbed.card.id
     assert survived.records[-1].test_accuracy > 0.9

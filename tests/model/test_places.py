@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pyarrow import fs
 
@@ -23,6 +22,7 @@ from digitrec.model.bundle import (
 from digitrec.model.card import CARD, Calibration
 from digitrec.model.shipped import SHIPPED
 from digitrec.storage.folder import open_folder
+from tests.small_mnist.make import Digits
 
 
 def send(source: Path, uri: str) -> str:
@@ -40,13 +40,13 @@ def place(request: pytest.FixtureRequest, memory: str, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def labelled(tmp_path: Path, mnist_test: tuple[np.ndarray, np.ndarray]) -> Path:
+def labelled(tmp_path: Path, small_test: Digits) -> Path:
     """Twenty digits in class folders, in a folder called `lab`."""
     for name in ("first", "second"):
         for k in range(20):
-            folder = tmp_path / name / "lab" / str(mnist_test[1][k])
+            folder = tmp_path / name / "lab" / str(small_test[1][k])
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{k}.png").write_bytes(png(mnist_test[0][k]))
+            (folder / f"{k}.png").write_bytes(png(small_test[0][k]))
     return tmp_path
 
 

@@ -14,6 +14,7 @@ from digitrec.model.engine import Engine
 from digitrec.normalize.scan import Normalized, inspect, normalize
 from tests.drawing import Pixels, digit, shown
 from tests.normalize.any_pixels import CHANNELS, CONTENTS, pixels_of
+from tests.small_mnist.make import Digits
 
 AXIS = np.arange(28) + 0.5
 CREAM, BLUE, RED = (250, 238, 208), (35, 60, 165), (190, 30, 45)
@@ -204,8 +205,8 @@ EXACTLY: dict[str, Callable[[Pixels], Pixels]] = {
 
 
 @pytest.mark.parametrize("form", EXACTLY)
-def test_depth_channels_and_transparency_do_not_matter(form: str, mnist_test: Mnist) -> None:
-    for ink in (digit(3), digit(8, 60, 60), *mnist_test[0][:50]):
+def test_depth_channels_and_transparency_do_not_matter(form: str, small_test: Digits) -> None:
+    for ink in (digit(3), digit(8, 60, 60), *small_test[0][:50]):
         assert np.array_equal(normalize(EXACTLY[form](ink)), normalize(shown(ink)))
 
 
@@ -213,11 +214,11 @@ def test_depth_channels_and_transparency_do_not_matter(form: str, mnist_test: Mn
     ("paper", "pen"), [(255, BLUE), (CREAM, RED), (CREAM, BLUE), (BLUE, CREAM)]
 )
 def test_a_pens_colour_hardly_matters(
-    paper: int | tuple[int, int, int], pen: tuple[int, int, int], mnist_test: Mnist
+    paper: int | tuple[int, int, int], pen: tuple[int, int, int], small_test: Digits
 ) -> None:
     inks = [
         *(digit(which) for which in range(10)),
-        *(np.pad(ink, 4) for ink in mnist_test[0][:200]),
+        *(np.pad(ink, 4) for ink in small_test[0]),
     ]
     apart = [
         float(np.abs(normalize(shown(ink, paper, pen)).astype(int) - normalize(shown(ink))).mean())

@@ -73,6 +73,7 @@ def test_what_is_no_address_is_said(address: str) -> None:
         _probe(address)
 
 
+@pytest.mark.slow
 def test_a_command_says_it_in_one_sentence(dead_port: int, tmp_path: Path) -> None:
     """With the whole patience, and no traceback."""
     program = "import sys; from digitrec.runtime.ray_session import ray_session\n" + (

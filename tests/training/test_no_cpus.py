@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 HEAD = """
 import os
 from ray.cluster_utils import Cluster
@@ -28,6 +30,7 @@ print(study._at_once())
 """
 
 
+@pytest.mark.slow
 def test_only_a_cluster_may_have_no_cpu_yet() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     ended = subprocess.run(

@@ -2,13 +2,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from pyarrow import fs
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from digitrec.datasets import mnist
 from digitrec.errors import InputError
 from digitrec.model.bundle import load_bundle
 from digitrec.model.network import LargeNet
@@ -28,19 +26,6 @@ def finished(
     """Two epochs of the report's recipe on all of MNIST, by one worker."""
     out = tmp_path_factory.mktemp("runs") / "one worker"
     return out, train(TrainSettings(recipe=TWO_EPOCHS, out=str(out)))
-
-
-@pytest.fixture
-def small_mnist(mnist_train: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first 6,000 training and 2,000 test images, for runs that need not be good."""
-    whole = mnist.load
-
-    def first(split: mnist.Split, data: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
-        count = 6000 if split == "train" else 2000
-        images, labels = whole(split, data)
-        return images[:count], labels[:count]
-
-    monkeypatch.setattr(mnist, "load", first)
 
 
 def test_a_run_folder_is_complete(finished: tuple[Path, Trained]) -> None:
@@ -102,23 +87,23 @@ def test_two_workers_train_as_one(finished: tuple[Path, Trained], tmp_path: Path
         assert together.test_accuracy == pytest.approx(alone.test_accuracy, abs=0.003)
 
 
-@pytest.mark.usefixtures("small_mnist")
-def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
-    recipe = replace(REPORT, epochs=3, seed=5)
-    whole = train(TrainSettings(recipe=recipe, out=str(tmp_path / "whole")))
-    halves = str(tmp_path / "halves")
-    first = train(TrainSettings(recipe=replace(recipe, epochs=1), out=halves, resume=True))
+@pytest.mark.usefixtures("first_images")
+def test_a_resumed_run_is_the_uninterrupted_one(undisturbed: Trained, tmp_path: Path) -> None:
+    recipe, halves = replace(REPORT, epochs=6), str(tmp_path / "halves")
+    first = train(TrainSettings(recipe=replace(recipe, epochs=2), out=halves, resume=True))
     second = train(TrainSettings(recipe=recipe, out=halves, resume=True))
-    assert first.records[0].test_loss == whole.records[0].test_loss
-    assert [r.test_loss for r in second.records] == [r.test_loss for r in whole.records]
-    assert second.card.id == whole.card.id != first.card.id
+    losses = [record.test_loss for record in undisturbed.records]
+    assert [record.test_loss for record in first.records] == losses[:2]
+    assert [record.test_loss for record in second.records] == losses
+    assert second.card.id == undisturbed.card.id != first.card.id
     records = parse_records((Path(halves) / "log.jsonl").read_text())
-    assert [record.epoch for record in records] == [1, 2, 3]
+    assert [record.epoch for record in records] == [1, 2, 3, 4, 5, 6]
     # Once more: there is nothing left to train, and nothing changes.
-    assert train(TrainSettings(recipe=recipe, out=halves, resume=True)).card.id == whole.card.id
+    again = train(TrainSettings(recipe=recipe, out=halves, resume=True))
+    assert again.card.id == undisturbed.card.id
 
 
-@pytest.mark.usefixtures("small_mnist")
+@pytest.mark.usefixtures("first_images")
 def test_a_large_network_is_trained_the_same_way(tmp_path: Path) -> None:
     fewer = {"epochs": 1, "coarse": 50, "drawn": 100, "junk": 100}
     recipe = replace(RECIPES["robust", "large"], hold_out="nothing", **fewer)
@@ -140,7 +125,7 @@ def test_more_workers_or_gpus_than_there_are(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("small_mnist")
+@pytest.mark.usefixtures("first_images")
 def test_the_run_folder_may_be_behind_a_uri(s3_server: str, tmp_path: Path) -> None:
     """A bucket, and the workers with no other way to it than the URI."""
     account = "testing"
