@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pyarrow import dataset
 
-from tests.benchmarks.classify_speed import CPUS, digitrec, make_scans, python
+from tests.benchmarks.classify_speed import CPUS, MNISTS, digitrec, make_scans, python
 
 SIZE = 60_000
 
@@ -28,9 +28,9 @@ ray.data.DataContext.get_current().enable_progress_bars = False
 files = ray.data.read_binary_files(scans, include_paths=True)
 stage = {"batch_format": "pyarrow", "batch_size": 1024}
 if actors:
-    pool = ray.data.ActorPoolStrategy(size=actors)
-    settings = {"model": "small"}
-    digits = files.map_batches(Reader, fn_constructor_kwargs=settings, compute=pool, **stage)
+    # Half a CPU each, or none would be left to read the files.
+    stage |= {"compute": ray.data.ActorPoolStrategy(size=actors), "num_cpus": 0.5}
+    digits = files.map_batches(Reader, fn_constructor_kwargs={"model": "small"}, **stage)
 else:
     digits = files.map_batches(Reader("small"), **stage)
 digits.drop_columns(["bytes"]).write_parquet(out)
@@ -44,7 +44,7 @@ def main() -> None:
     size = parser.parse_args().size
     print(f"{'program':<24}{'seconds':>10}{'scans/s':>10}{'of classify':>13}{'MB':>8}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        scans, first = make_scans(Path(folder), size), 0.0
+        scans, first = make_scans(Path(folder), size, MNISTS), 0.0
         for name, actors in (
             ("digitrec classify", None),
             ("Reader, tasks", 0),
