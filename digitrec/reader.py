@@ -309,7 +309,7 @@ def _prepared(
             decisions[k], reasons[k] = ERROR, str(why)
             clock.stop("decode")
             continue
-        heights[k], widths[k] = decoded.pixels.shape[:2]
+        widths[k], heights[k] = decoded.size
         more_frames[k] = decoded.more_frames
     on_scan(count)
     decisions[(decisions == ACCEPT) & ~normalized.any(axis=(1, 2))] = BLANK
