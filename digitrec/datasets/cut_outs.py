@@ -239,7 +239,8 @@ def _few_bits(ink: Grey, rng: Generator) -> Corrupted:
 def _flat_alpha(ink: Grey, rng: Generator) -> Corrupted:
     """An alpha that is the same everywhere, most often 0."""
     grey = coloured(ink, (250, 250, 250), (30, 30, 30))
-    return np.dstack([grey, np.full_like(ink, rng.choice((0, 0, 1, 255)))])
+    shown = np.dstack([grey, np.full_like(ink, rng.choice((0, 0, 1, 255)))])
+    return cv2.imencode(".png", shown)[1].tobytes()
 
 
 # Name, what it looks like for people, and what makes it.

@@ -155,6 +155,12 @@ def _from_opencv(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return _with_alpha(from_integers(np.ascontiguousarray(colours)), alpha)
 
 
+def without_flat_alpha(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Drop the alpha of RGBA [H, W, 4] where it says the same everywhere: it says nothing."""
+    low, high, _, _ = cv2.minMaxLoc(pixels[:, :, 3])
+    return pixels[:, :, :3] if low == high else pixels
+
+
 def _with_alpha(colours: NDArray[np.uint8], alpha: NDArray[Any]) -> NDArray[np.uint8]:
     """Lay alpha [H, W] beside colours [H, W, 3]; one that says the same everywhere says nothing."""
     low, high, _, _ = cv2.minMaxLoc(alpha)
@@ -322,6 +328,8 @@ def _unidentified(content: bytes) -> ScanError:
         return ScanError("truncated", "the file ends within its header")
     if (other := other_kind(content)) is not None:
         return ScanError("not-an-image", other)
+    if content.startswith(TIFF_SIGNATURES):
+        return ScanError("unreadable", "its kind of TIFF is not read: save it with 8 or 16 bits")
     return ScanError("not-an-image", "none of the formats " + ", ".join(FORMATS))
 
 

@@ -223,3 +223,13 @@ def test_colours_of_16_bits_that_are_turned_keep_their_range() -> None:
     length, check = struct.pack(">I", len(chunk) - 4), struct.pack(">I", zlib.crc32(chunk))
     content[33:33] = length + chunk + check
     assert np.array_equal(decode(bytes(content)).pixels, np.rot90(colours, -1))
+
+
+@pytest.mark.parametrize("alpha", [0, 1, 255])
+def test_an_array_with_an_alpha_that_says_nothing_is_read_without(
+    engine: Engine, alpha: int
+) -> None:
+    grey = drawn(7)
+    bare, beside = read_scans([grey, with_alpha(grey, alpha)], engine)
+    assert (beside.digit, beside.confidence) == (bare.digit, bare.confidence)
+    assert bare.decision != "blank"
