@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from digitrec.datasets.empty import EmptySet
+from digitrec.evaluation.suite import shortened
 from digitrec.model.engine import Engine
 from digitrec.reader import ACCEPT, BLANK, ERROR, REVIEW, read_scans
 
@@ -58,9 +59,10 @@ def table(entries: Sequence[EmptyEntry]) -> str:
     rows = [(name, [by_place[name, model] for model in models]) for name in sets]
     if len(sets) > 1:
         rows.append((ALL, [_sum([one for one in entries if one.model == m]) for m in models]))
-    width = 12 * len(TITLES)
+    width = 12 * len(TITLES) - 2
     lines = [
-        " " * 30 + "".join(f" {model[1 - width :]} ".center(width, "-") for model in models),
+        " " * 30
+        + "".join("  " + f" {shortened(one, width - 6)} ".center(width, "-") for one in models),
         f"{'no digit':<22}{'scans':>8}" + len(models) * "".join(f"{one:>12}" for one in TITLES),
         *(_line(name, some) for name, some in rows),
     ]
