@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.errors import ScanError
-from digitrec.inputs.decode import MAX_PIXELS, Decoded, decode
+from digitrec.inputs.decode import MAX_PIXELS, Decoded, decode, without_flat_alpha
 from digitrec.inputs.fetch import content as file_content
 from digitrec.inputs.fetch import contents as file_contents
 from digitrec.model.bundle import load_bundle, with_policy
@@ -246,7 +246,7 @@ def _prepared(
             decisions[k], reasons[k] = ERROR, str(why)
             clock.stop("decode")
             continue
-        heights[k], widths[k] = decoded.pixels.shape[:2]
+        widths[k], heights[k] = decoded.size
         more_frames[k] = decoded.more_frames
     on_scan(count)
     decisions[(decisions == ACCEPT) & ~normalized.any(axis=(1, 2))] = BLANK
@@ -307,5 +307,5 @@ def _checked(pixels: NDArray[Any]) -> Content:
     elif pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
         return ScanError("too-large", f"{pixels.size} pixels, the limit is {MAX_PIXELS}")
     else:
-        return pixels
+        return without_flat_alpha(pixels) if channels == (4,) else pixels
     return ScanError("unreadable", words)

@@ -12,9 +12,11 @@ from digitrec.runtime.terminal import decoders_silent
 from digitrec.storage.files import file_name, is_uri, make_folder, write_json
 
 if TYPE_CHECKING:
+    from digitrec.datasets.empty import EmptySet
     from digitrec.datasets.labelled import LabelledSet
+    from digitrec.evaluation.empty import EmptyEntry
     from digitrec.evaluation.scores import Measured
-    from digitrec.evaluation.suite import Entry
+    from digitrec.evaluation.suite import Chosen, Entry
     from digitrec.model.engine import Engine
 
 
@@ -34,7 +36,8 @@ def add(commands: Any) -> None:
         help="bundles (default: cascade, a shipped one) and labelled sets: mnist:test, "
         "mnist:train, mnist:calibration, MNIST's test set otherwise presented (mnist:inverted; "
         "a wrong name gets the list), sklearn:digits, a folder of class folders 0/ to 9/, or a "
-        "table with the columns path and label; panel (default): all that are at hand",
+        "table with the columns path and label; scans without a digit (empty:paper; likewise); "
+        "panel (default): all that are at hand",
     )
     command.add_argument("--out", metavar="FOLDER", help="also draw pictures there; or URI")
     command.add_argument(
@@ -69,32 +72,37 @@ def _measure_all(
     models: list[str], named: list[str], options: argparse.Namespace, out: Path | None
 ) -> None:
     """Measure labelled sets, or the panel, by bundles; say, keep and draw what came of it."""
+    from digitrec.evaluation import empty
     from digitrec.evaluation.negatives import COMPARED_WITH, refused_by
     from digitrec.evaluation.scorecard import keep, scorecard
     from digitrec.evaluation.suite import choose, table
     from digitrec.model.bundle import load_bundle
     from digitrec.model.engine import open_engine
 
-    given, others, left_out = choose(named, os.environ.get("DIGITREC_TEST_DATA"))
+    chosen = choose(named, os.environ.get("DIGITREC_TEST_DATA"))
     engines = {shown_name(name): open_engine(load_bundle(name)) for name in models}
-    labelled = [*given, *others]
+    labelled = [*chosen.given, *chosen.others]
     alone = len(labelled) == len(engines) == 1
     entries = []
     for k, one in enumerate(labelled):
-        pictures = out if k < len(given) else None
+        pictures = out if k < len(chosen.given) else None
         entries += _measure(engines, one, options, report=alone, out=pictures)
+    without = [entry for one in chosen.empty for entry in _measure_empty(engines, one, options)]
     scores = {one.model: one.digit_score for one in entries if one.name == COMPARED_WITH}
-    refused = refused_by(engines, scores) if others else {}
-    scored = scorecard(engines, entries, refused)
+    refused = refused_by(engines, scores) if chosen.others else {}
+    scored = scorecard(engines, [*entries, *without], refused)
     if options.json:
         print(json.dumps(scored))
-    elif not alone:
-        print("\n".join([table(entries), *left_out]))
+    else:
+        tables = [table(entries)] if entries and not alone else []
+        tables += [empty.table(without)] if without else []
+        _say([*tables, *chosen.left_out])
         _say_refused(refused)
     if options.keep:
-        keep({name: shown_name(name) for name in models}, entries, refused)
+        keep({name: shown_name(name) for name in models}, [*entries, *without], refused)
     if out:
-        _leave(out, scored, entries, labelled)
+        write_json(out / "scorecard.json", scored)
+        _draw_all(out, chosen, entries, without)
 
 
 def _measure(
@@ -125,12 +133,27 @@ def _measure(
     return entries
 
 
+def _measure_empty(
+    engines: "dict[str, Engine]", one: "EmptySet", options: argparse.Namespace
+) -> "list[EmptyEntry]":
+    from digitrec.evaluation.empty import measure_empty
+    from digitrec.runtime.progress import progress
+
+    with decoders_silent(), progress(one.name, len(one.scans), quiet=options.quiet) as advance:
+        return measure_empty(engines, one, advance)
+
+
 def _draw(measured: "Measured", folder: Path) -> None:
     from digitrec.plots.labelled_set import confusion, mistakes, reliability
 
     confusion(measured, folder / "confusion.png")
     mistakes(measured, folder / "mistakes.png")
     reliability(measured, folder / "reliability.png")
+
+
+def _say(paragraphs: list[str]) -> None:
+    if paragraphs:
+        print("\n\n".join(paragraphs))
 
 
 def _say_refused(refused: dict[str, Any]) -> None:
@@ -140,18 +163,19 @@ def _say_refused(refused: dict[str, Any]) -> None:
         print(f"\n{model}\n{table(rows)}")
 
 
-def _leave(
-    out: Path,
-    scored: dict[str, Any],
-    entries: "list[Entry]",
-    labelled: "list[LabelledSet]",
+def _draw_all(
+    out: Path, chosen: "Chosen", entries: "list[Entry]", without: "list[EmptyEntry]"
 ) -> None:
-    """Write the scorecard, and draw what all sets show together."""
-    from digitrec.plots.suite import corrupted, corruptions, coverage, panel
+    """Draw what all sets show together."""
+    from digitrec.plots.suite import corrupted, corruptions, coverage, empty, panel
 
-    write_json(out / "scorecard.json", scored)
-    coverage(entries, out / "coverage.png")
+    labelled = [*chosen.given, *chosen.others]
+    if entries:
+        coverage(entries, out / "coverage.png")
     if len(labelled) > 1:
         panel(entries, out / "panel.png")
-    if pairs := corrupted(labelled):
-        corruptions(pairs, out / "corruptions.png")
+    if without:
+        empty(without, out / "empty.png")
+    pairs = corrupted(labelled)
+    if pairs or chosen.empty:
+        corruptions(pairs, chosen.empty, out / "corruptions.png")

@@ -3,7 +3,8 @@
 In the manner of MNIST-C (Mu and Gilmer, "MNIST-C: a robustness benchmark for computer vision",
 2019), but made of what befalls scans of forms. An `exact` corruption presents the same digit
 otherwise, and normalizing must undo it; a `hard` one changes the digit or what is around it, as
-far as a person still reads it with ease. The scans of a seed are the same in every run.
+far as a person still reads it with ease; a `cut` one is cut out as forms, faxes and phones deliver
+it (see `cut_outs.py`). The scans of a seed are the same in every run.
 """
 
 import zlib
@@ -16,14 +17,25 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from digitrec.datasets.cut_outs import CUT_OUTS
+from digitrec.datasets.paper import (
+    Corrupted,
+    Grey,
+    any_size,
+    bent,
+    clouds,
+    coloured,
+    ellipse,
+    grain,
+    on_paper,
+    scaled,
+    shown,
+    sign,
+    to_bytes,
+    written,
+)
 from digitrec.normalize.arrays import SIDE
 
-# A scan as it comes: uint8 [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA), or an image file's content.
-Corrupted = NDArray[np.uint8] | bytes
-Grey = NDArray[np.uint8]
-Colour = tuple[int, int, int]
-
-SIDES = (28, 40, 56, 95)  # of most hard scans: 1 to 3.4 times MNIST's
 THICK_SIDE = 84
 THIN_SIDE = 112
 CELL_SIDE = 95
@@ -35,7 +47,7 @@ class Corruption:
     """One way in which a digit may be presented."""
 
     name: str  # as in `mnist:NAME`
-    kind: Literal["exact", "hard"]
+    kind: Literal["exact", "hard", "cut"]
     words: str  # what it looks like, for people
     # An MNIST image, uint8 [28, 28] with bright ink on black, → a scan of it.
     apply: Callable[[Grey, Generator], Corrupted]
@@ -63,78 +75,6 @@ class CorruptedImages(Sequence[Corrupted]):
         return self._corruption.apply(self._images[k], np.random.default_rng([*self._seed, k]))
 
 
-# ---- Ink and paper ----
-
-
-def _scaled(ink: Grey, side: int, method: int = cv2.INTER_CUBIC) -> Grey:
-    return np.asarray(cv2.resize(ink, (side, side), interpolation=method), np.uint8)
-
-
-def _written(ink: Grey, side: int) -> Grey:
-    """Scale ink up as a pen would have drawn it: with an edge as sharp as at 28×28."""
-    if side == SIDE:
-        return ink
-    sharp = (_scaled(ink, side).astype(np.float32) - 128) * (0.75 * side / SIDE) + 128
-    return _to_bytes(cv2.GaussianBlur(np.clip(sharp, 0, 255), (0, 0), 0.6))
-
-
-def _any_size(ink: Grey, rng: Generator) -> tuple[Grey, float]:
-    """Return ink at one of the usual sizes, and how many times MNIST's that is."""
-    side = int(rng.choice(SIDES))
-    return _written(ink, side), side / SIDE
-
-
-def _shown(ink: Grey, paper: float, pen: float) -> NDArray[np.float32]:
-    """Lay ink [H, W] in the grey level `pen` on paper of the level `paper`: float32 [H, W]."""
-    return np.float32(paper) + ink.astype(np.float32) * np.float32((pen - paper) / 255)
-
-
-def _on_paper(ink: Grey, rng: Generator) -> NDArray[np.float32]:
-    """Lay ink on paper, both as light or dark as is usual: float32 [H, W]."""
-    return _shown(ink, rng.uniform(228, 252), rng.uniform(15, 75))
-
-
-def _coloured(ink: Grey, paper: Colour, pen: Colour) -> NDArray[np.uint8]:
-    """Lay ink [H, W] of one colour on paper of another: uint8 [H, W, 3]."""
-    channels = [_shown(ink, *levels) for levels in zip(paper, pen, strict=True)]
-    return _to_bytes(np.stack(channels, axis=2))
-
-
-def _to_bytes(levels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-
-
-def _grain(shape: tuple[int, ...], sigma: float, rng: Generator) -> NDArray[np.float32]:
-    return np.float32(sigma) * rng.standard_normal(shape, np.float32)
-
-
-def _clouds(shape: tuple[int, ...], cells: int, rng: Generator) -> NDArray[np.float32]:
-    """Return a smooth random field of about -2 to 2: float32 [H, W]."""
-    coarse = rng.standard_normal((cells, cells), np.float32)
-    return np.asarray(
-        cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.float32
-    )
-
-
-def _bent(ink: Grey, matrix: NDArray[np.float64], margin: int) -> Grey:
-    """Apply a linear map [2, 2] about the centre, on a canvas wider by a margin on all sides."""
-    side = ink.shape[0] + 2 * margin
-    centre_in, centre_out = (ink.shape[0] - 1) / 2, (side - 1) / 2
-    shift = centre_out - matrix @ [centre_in, centre_in]
-    warped = cv2.warpAffine(
-        ink, np.column_stack([matrix, shift]), (side, side), flags=cv2.INTER_CUBIC
-    )
-    return np.asarray(warped, np.uint8)
-
-
-def _ellipse(size: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
-
-
-def _sign(rng: Generator) -> int:
-    return int(rng.choice((-1, 1)))
-
-
 # ---- Exact: the same digit, presented otherwise ----
 
 
@@ -143,15 +83,15 @@ def _inverted(ink: Grey, rng: Generator) -> Corrupted:
 
 
 def _blue_ink(ink: Grey, rng: Generator) -> Corrupted:
-    return _coloured(ink, (252, 252, 250), (35, 60, 165))
+    return coloured(ink, (252, 252, 250), (35, 60, 165))
 
 
 def _red_ink(ink: Grey, rng: Generator) -> Corrupted:
-    return _coloured(ink, (250, 238, 208), (190, 30, 45))
+    return coloured(ink, (250, 238, 208), (190, 30, 45))
 
 
 def _chalk(ink: Grey, rng: Generator) -> Corrupted:
-    return _coloured(ink, (38, 92, 66), (228, 232, 222))
+    return coloured(ink, (38, 92, 66), (228, 232, 222))
 
 
 def _shifted(ink: Grey, rng: Generator) -> Corrupted:
@@ -169,7 +109,7 @@ def _padded(ink: Grey, rng: Generator) -> Corrupted:
 
 def _rescaled(ink: Grey, rng: Generator) -> Corrupted:
     factor = rng.choice((1.5, 2, 3))
-    return _scaled(ink, int(factor * SIDE), int(rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC))))
+    return scaled(ink, int(factor * SIDE), int(rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC))))
 
 
 def _sixteen_bit(ink: Grey, rng: Generator) -> Corrupted:
@@ -185,65 +125,65 @@ def _transparent(ink: Grey, rng: Generator) -> Corrupted:
 
 
 def _rotated(ink: Grey, rng: Generator) -> Corrupted:
-    ink, _ = _any_size(ink, rng)
-    angle = np.radians(_sign(rng) * rng.uniform(15, 25))
+    ink, _ = any_size(ink, rng)
+    angle = np.radians(sign(rng) * rng.uniform(15, 25))
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    return _to_bytes(_on_paper(_bent(ink, turn, len(ink) // 14), rng))
+    return to_bytes(on_paper(bent(ink, turn, len(ink) // 14), rng))
 
 
 def _sheared(ink: Grey, rng: Generator) -> Corrupted:
-    ink, _ = _any_size(ink, rng)
-    slant = np.array([[1, _sign(rng) * rng.uniform(0.25, 0.45)], [0, 1]])
-    return _to_bytes(_on_paper(_bent(ink, slant, len(ink) // 7), rng))
+    ink, _ = any_size(ink, rng)
+    slant = np.array([[1, sign(rng) * rng.uniform(0.25, 0.45)], [0, 1]])
+    return to_bytes(on_paper(bent(ink, slant, len(ink) // 7), rng))
 
 
 def _thin(ink: Grey, rng: Generator) -> Corrupted:
     """Wear the stroke down to its middle line, then draw that with a pen of 3 to 5 pixels."""
-    stroke = (_scaled(ink, THIN_SIDE) > 100).astype(np.uint8)
+    stroke = (scaled(ink, THIN_SIDE) > 100).astype(np.uint8)
     line = np.zeros_like(stroke)
     while stroke.any():
         # What opening would remove has worn down to its middle.
-        line |= stroke - np.asarray(cv2.morphologyEx(stroke, cv2.MORPH_OPEN, _ellipse(3)), np.uint8)
-        stroke = np.asarray(cv2.erode(stroke, _ellipse(3), borderValue=0), np.uint8)
-    joined = cv2.morphologyEx(line * 255, cv2.MORPH_CLOSE, _ellipse(7), borderValue=0)
-    drawn = cv2.dilate(joined, _ellipse(int(rng.integers(2, 5))))
-    return _to_bytes(_on_paper(np.asarray(cv2.GaussianBlur(drawn, (0, 0), 0.7), np.uint8), rng))
+        line |= stroke - np.asarray(cv2.morphologyEx(stroke, cv2.MORPH_OPEN, ellipse(3)), np.uint8)
+        stroke = np.asarray(cv2.erode(stroke, ellipse(3), borderValue=0), np.uint8)
+    joined = cv2.morphologyEx(line * 255, cv2.MORPH_CLOSE, ellipse(7), borderValue=0)
+    drawn = cv2.dilate(joined, ellipse(int(rng.integers(2, 5))))
+    return to_bytes(on_paper(np.asarray(cv2.GaussianBlur(drawn, (0, 0), 0.7), np.uint8), rng))
 
 
 def _thick(ink: Grey, rng: Generator) -> Corrupted:
-    drawn = cv2.dilate(_written(ink, THICK_SIDE), _ellipse(int(rng.choice((5, 7)))))
-    return _to_bytes(_on_paper(np.asarray(drawn, np.uint8), rng))
+    drawn = cv2.dilate(written(ink, THICK_SIDE), ellipse(int(rng.choice((5, 7)))))
+    return to_bytes(on_paper(np.asarray(drawn, np.uint8), rng))
 
 
 def _faint(ink: Grey, rng: Generator) -> Corrupted:
-    ink, _ = _any_size(ink, rng)
+    ink, _ = any_size(ink, rng)
     paper = rng.uniform(205, 250)
-    levels = _shown(ink, paper, paper * rng.uniform(0.75, 0.85))
-    return _to_bytes(levels + _grain(ink.shape, 2, rng))
+    levels = shown(ink, paper, paper * rng.uniform(0.75, 0.85))
+    return to_bytes(levels + grain(ink.shape, 2, rng))
 
 
 def _blurred(ink: Grey, rng: Generator) -> Corrupted:
-    ink, factor = _any_size(ink, rng)
-    levels = _on_paper(np.pad(ink, len(ink) // 7), rng)
+    ink, factor = any_size(ink, rng)
+    levels = on_paper(np.pad(ink, len(ink) // 7), rng)
     blurred = cv2.GaussianBlur(levels, (0, 0), factor * rng.uniform(0.8, 1.4))
-    return _to_bytes(np.asarray(blurred, np.float32))
+    return to_bytes(np.asarray(blurred, np.float32))
 
 
 def _noisy(ink: Grey, rng: Generator) -> Corrupted:
-    ink, _ = _any_size(ink, rng)
-    return _to_bytes(_on_paper(ink, rng) + _grain(ink.shape, rng.uniform(15, 35), rng))
+    ink, _ = any_size(ink, rng)
+    return to_bytes(on_paper(ink, rng) + grain(ink.shape, rng.uniform(15, 35), rng))
 
 
 def _jpeg(ink: Grey, rng: Generator) -> Corrupted:
-    ink, _ = _any_size(ink, rng)
-    pixels = _to_bytes(_on_paper(ink, rng))
+    ink, _ = any_size(ink, rng)
+    pixels = to_bytes(on_paper(ink, rng))
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 30, endpoint=True))]
     return cv2.imencode(".jpg", pixels, quality)[1].tobytes()
 
 
 def _uneven_light(ink: Grey, rng: Generator) -> Corrupted:
     """Half of them fade from one side to the other, half have a shadow with a soft edge."""
-    ink, _ = _any_size(ink, rng)
+    ink, _ = any_size(ink, rng)
     across = np.linspace(-1, 1, len(ink), dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     place = across * np.float32(np.cos(angle)) + across[:, None] * np.float32(np.sin(angle))
@@ -251,28 +191,28 @@ def _uneven_light(ink: Grey, rng: Generator) -> Corrupted:
         place = np.tanh(8 * (place - rng.uniform(-0.5, 0.5)))
     darkest = rng.uniform(0.45, 0.65)
     light = (1 + darkest) / 2 - (1 - darkest) / 2 * np.clip(place, -1, 1)
-    return _to_bytes(_on_paper(ink, rng) * light.astype(np.float32))
+    return to_bytes(on_paper(ink, rng) * light.astype(np.float32))
 
 
 def _rough_paper(ink: Grey, rng: Generator) -> Corrupted:
     """Stains and grain of a cream-coloured paper."""
-    ink, factor = _any_size(ink, rng)
-    paper = 8 * _clouds(ink.shape, 5, rng) + cv2.GaussianBlur(
-        _grain(ink.shape, 9 * factor**0.5, rng), (0, 0), 0.5 * factor**0.5
+    ink, factor = any_size(ink, rng)
+    paper = 8 * clouds(ink.shape, 5, rng) + cv2.GaussianBlur(
+        grain(ink.shape, 9 * factor**0.5, rng), (0, 0), 0.5 * factor**0.5
     )
-    levels = _shown(ink, rng.uniform(195, 230), rng.uniform(40, 90)) + paper
+    levels = shown(ink, rng.uniform(195, 230), rng.uniform(40, 90)) + paper
     cream = np.array((1.06, 1.0, 0.86), np.float32)
-    return _to_bytes(levels[:, :, None] * cream)
+    return to_bytes(levels[:, :, None] * cream)
 
 
 def _box_lines(ink: Grey, rng: Generator) -> Corrupted:
     """A cell of a form, cut out with some of its printed lines."""
     move = rng.integers(-5, 5, 2, endpoint=True)
-    ink = np.roll(_written(ink, CELL_SIDE), move, (0, 1))
-    levels = _shown(ink, WHITE, rng.uniform(15, 90))
+    ink = np.roll(written(ink, CELL_SIDE), move, (0, 1))
+    levels = shown(ink, WHITE, rng.uniform(15, 90))
     sides = rng.choice(4, int(rng.integers(1, 4, endpoint=True)), replace=False)
     printed = _cell_lines(sides, int(rng.integers(1, 3, endpoint=True)), rng)
-    return _to_bytes(np.minimum(levels, _shown(printed, WHITE, rng.uniform(20, 150))))
+    return to_bytes(np.minimum(levels, shown(printed, WHITE, rng.uniform(20, 150))))
 
 
 def _cell_lines(sides: NDArray[np.int64], width: int, rng: Generator) -> Grey:
@@ -291,18 +231,18 @@ def _cell_lines(sides: NDArray[np.int64], width: int, rng: Generator) -> Grey:
 
 def _specks(ink: Grey, rng: Generator) -> Corrupted:
     """Dust and drops, here and there a crumb as wide as a stroke."""
-    ink, factor = _any_size(ink, rng)
-    levels = _on_paper(ink, rng)
+    ink, factor = any_size(ink, rng)
+    levels = on_paper(ink, rng)
     for _ in range(int(rng.integers(3, 9, endpoint=True))):
         centre = [round(16 * place) for place in rng.uniform(0, len(ink), 2)]
         radius = round(16 * factor * rng.uniform(0.3, 0.9))
         cv2.circle(levels, centre, radius, rng.uniform(20, 150), -1, cv2.LINE_AA, shift=4)
-    return _to_bytes(levels)
+    return to_bytes(levels)
 
 
 def _neighbour(ink: Grey, rng: Generator) -> Corrupted:
     """At one side the border cuts through another digit: here a turned one, by the same hand."""
-    ink = _written(ink, CELL_SIDE)
+    ink = written(ink, CELL_SIDE)
     turned = np.rot90(ink, int(rng.integers(1, 3, endpoint=True)))
     columns = np.flatnonzero(turned.any(axis=0))
     depth = int(rng.integers(4, 12, endpoint=True))
@@ -311,7 +251,7 @@ def _neighbour(ink: Grey, rng: Generator) -> Corrupted:
     other = np.roll(other, int(rng.integers(-20, 20)), axis=0)
     # Left or right three times in four, as in a row of digits; else above or below.
     quarter_turns = int(rng.choice((0, 1, 2, 3), p=(0.375, 0.125, 0.375, 0.125)))
-    return _to_bytes(_on_paper(np.maximum(ink, np.rot90(other, quarter_turns)), rng))
+    return to_bytes(on_paper(np.maximum(ink, np.rot90(other, quarter_turns)), rng))
 
 
 CORRUPTIONS = {
@@ -339,5 +279,6 @@ CORRUPTIONS = {
         Corruption("box-lines", "hard", "a form's printed lines", _box_lines),
         Corruption("specks", "hard", "dust and drops", _specks),
         Corruption("neighbour", "hard", "part of another digit", _neighbour),
+        *(Corruption(name, "cut", words, apply) for name, words, apply in CUT_OUTS),
     )
 }

@@ -88,6 +88,8 @@ def load_labelled(source: str, data: Path | None = None) -> LabelledSet:
         case ["mnist", name]:
             known = ", ".join(("test", "train", "calibration", "validation", *CORRUPTIONS))
             raise InputError(f"MNIST has no set {name}: expected one of {known}")
+        case ["empty", _]:
+            raise InputError(f"{source} shows no digits, so it has no labels: evaluate takes it")
         case ["sklearn", "digits"]:
             return _scikit_learn_digits()
     return _remote(source) if is_uri(source) else _local(source)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from digitrec.evaluation.empty import EmptyEntry
 from digitrec.evaluation.suite import Entry
 from digitrec.model.bundle import write_scorecard
 from digitrec.model.engine import Engine
@@ -14,7 +15,7 @@ JUNK = "junk"  # what is no digit
 
 
 def scorecard(
-    engines: Mapping[str, Engine], entries: Sequence[Entry], refused: Mapping[str, Any]
+    engines: Mapping[str, Engine], entries: Sequence[Entry | EmptyEntry], refused: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return one bundle's id and scorecard, or a list of these in `models` for several bundles.
 
@@ -35,7 +36,9 @@ def scorecard(
     return cards[0] if len(cards) == 1 else {"models": cards}
 
 
-def keep(bundles: Mapping[str, str], entries: Sequence[Entry], refused: Mapping[str, Any]) -> None:
+def keep(
+    bundles: Mapping[str, str], entries: Sequence[Entry | EmptyEntry], refused: Mapping[str, Any]
+) -> None:
     """Write into each bundle's card what it scored, beside what it scored on other sets.
 
     Args:

@@ -1,6 +1,7 @@
 """The panel: many labelled sets, read by one or several bundles, as one table.
 
 Each set is read through digitrec's normalizer and, as a yardstick, through a plain resize.
+Sets without a digit belong to the panel too; what becomes of them is told in `empty.py`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.datasets.corruptions import CORRUPTIONS
+from digitrec.datasets.empty import EMPTY, EmptySet, load_empty
 from digitrec.datasets.labelled import LabelledSet, load_labelled
 from digitrec.evaluation.labelled_set import measure_each
 from digitrec.evaluation.scores import Measured
@@ -22,6 +24,7 @@ from digitrec.normalize.scan import normalize
 
 PANEL = "panel"
 REAL_DIGITS = "real_digits"
+NO_DIGIT = "empty:"  # begins the names of sets that show none
 LABEL_WIDTH = 22  # of a set's name
 # Of a bundle's figures: title, width, and how a scorecard's entry is written in them.
 COLUMNS: tuple[tuple[str, int, Callable[[dict[str, Any]], str]], ...] = (
@@ -78,27 +81,35 @@ def load_panel(test_data: str | None) -> tuple[list[LabelledSet], list[str]]:
     return sets + [load_labelled(f"mnist:{name}") for name in CORRUPTIONS], left_out
 
 
-def choose(
-    named: Sequence[str], test_data: str | None
-) -> tuple[list[LabelledSet], list[LabelledSet], list[str]]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is to be measured on."""
+
+    given: list[LabelledSet]  # labelled sets that were named
+    others: list[LabelledSet]  # the panel's others
+    empty: list[EmptySet]
+    left_out: list[str]  # a sentence for each set of the panel that is not at hand
+
+
+def choose(named: Sequence[str], test_data: str | None) -> Chosen:
     """Load what is to be measured on: by default, or where it is named, the panel.
 
     Args:
-        named: labelled sets, and `panel` for all that are at hand.
+        named: labelled sets, sets without a digit, and `panel` for all that are at hand.
         test_data: see `load_panel`.
-
-    Returns:
-        The sets that are named, the panel's others, and a sentence for each that is left out.
 
     Raises:
         InputError: a set can't be loaded.
     """
-    given = [load_labelled(name) for name in dict.fromkeys(named) if name != PANEL]
+    names = [name for name in dict.fromkeys(named) if name != PANEL]
+    empty = [load_empty(name) for name in names if name.startswith(NO_DIGIT)]
+    given = [load_labelled(name) for name in names if not name.startswith(NO_DIGIT)]
     if named and PANEL not in named:
-        return given, [], []
+        return Chosen(given, [], empty, [])
     panel, left_out = load_panel(test_data)
-    names = [one.name for one in given]
-    return given, [one for one in panel if one.name not in names], left_out
+    empty += [load_empty(NO_DIGIT + name) for name in EMPTY if NO_DIGIT + name not in names]
+    others = [one for one in panel if one.name not in {one.name for one in given}]
+    return Chosen(given, others, empty, left_out)
 
 
 def compare(

@@ -12,6 +12,7 @@ BEGINNINGS = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"),
     *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 )
+SMALL_TIFF = (b"II*\0", b"MM\0*")
 # What is often found among scans, and what to do about it: where in the file, what lies there.
 OTHERS = (
     (0, b"PK\x03\x04", "a zip archive (or a .npz, .docx and the like): unpack it first"),
@@ -59,16 +60,18 @@ def other_kind(content: bytes) -> str | None:
 
 def ends_in_header(content: bytes) -> bool:
     """Return whether a file that no decoder takes begins as one that they take, and is cut."""
-    if any(known.startswith(content[: len(known)]) for known in BEGINNINGS):
+    if any(len(content) <= len(known) and known.startswith(content) for known in BEGINNINGS):
         return True
-    return ends_early(content) or any(content.startswith(known) for known in BEGINNINGS[:4])
+    # Of a TIFF, other than a large one, it can be told; its pixels may be of a kind nobody reads.
+    others = (known for known in BEGINNINGS if known not in SMALL_TIFF)
+    return ends_early(content) or content.startswith(tuple(others))
 
 
 def ends_early(content: bytes) -> bool:
     """Return whether a file is shorter than its own header says it is."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return len(content) < 8 + int(struct.unpack_from("<I", content, 4)[0])
-    if content[:4] in (b"II*\0", b"MM\0*"):
+    if content[:4] in SMALL_TIFF:
         return _tiff_ends_early(content)
     return False
 

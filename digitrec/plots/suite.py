@@ -7,24 +7,31 @@ import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from digitrec.datasets.corruptions import CORRUPTIONS, CorruptedImages, Corruption
+from digitrec.datasets.empty import EMPTY, EmptyKind, EmptySet
 from digitrec.datasets.labelled import LabelledSet
+from digitrec.datasets.paper import Corrupted
 from digitrec.errors import ScanError
+from digitrec.evaluation.empty import EmptyEntry
 from digitrec.evaluation.suite import Entry, shortened
 from digitrec.inputs.decode import decode
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.scan import normalize
-from digitrec.plots.style import NEUTRAL, drawing
+from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing
+from digitrec.reader import ACCEPT, BLANK, REVIEW
 
 LABEL_WIDTH = 28
 # Accuracies that the panel's axis names: it is logarithmic in the errors.
 TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 HARDEST = 3  # corruptions that the coverage picture shows, beside the sets that are none
 SHOWN_DIGITS = (2, 4, 5, 6)  # that the picture of the corruptions shows
+SHOWN = len(SHOWN_DIGITS)  # of the scans without a digit
 CELL, GAP, ROW = 84, 8, 94  # of that picture, in pixels
+REVIEWED = "#d9a441"
 
 
 def panel(entries: Sequence[Entry], path: Path) -> None:
@@ -137,24 +144,64 @@ def corrupted(sets: Sequence[LabelledSet]) -> list[LabelledSet]:
     return [one for one in sets if isinstance(one.scans, CorruptedImages)]
 
 
-def corruptions(sets: Sequence[LabelledSet], path: Path) -> None:
-    """Draw a few digits of corrupted sets: each scan as it looks, and normalized beside it."""
+def empty(entries: Sequence[EmptyEntry], path: Path) -> None:
+    """Draw what became of scans without a digit, by set and bundle, as bars of shares."""
+    names = list(dict.fromkeys(one.name for one in entries))
+    models = list(dict.fromkeys(one.model for one in entries))
+    thick = 0.8 / len(models)
+    with drawing(path, 9, 1.6 + len(names) * (0.14 + 0.14 * len(models))) as figure:
+        axes = figure.add_subplot(
+            title="What became of scans without a digit", xlabel="of the scans, in %"
+        )
+        for one in entries:
+            place = (
+                names.index(one.name) + (models.index(one.model) - (len(models) - 1) / 2) * thick
+            )
+            left = 0.0
+            for decision, colour in ((ACCEPT, WRONG), (REVIEW, REVIEWED), (BLANK, RIGHT)):
+                share = 100 * one.share(decision)
+                axes.barh(place, share, 0.9 * thick, left, color=colour)
+                left += share
+            if len(models) > 1:
+                label = shortened(one.model, LABEL_WIDTH)
+                axes.text(0.5, place, label, va="center", fontsize=6, color="white")
+        axes.set_yticks(range(len(names)), [shortened(name, LABEL_WIDTH) for name in names])
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_xlim(0, 100)
+        colours = {"accepted as a digit": WRONG, "to review": REVIEWED, "blank": RIGHT}
+        handles = [Patch(color=colour, label=label) for label, colour in colours.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+
+
+def corruptions(sets: Sequence[LabelledSet], empty_sets: Sequence[EmptySet], path: Path) -> None:
+    """Draw a few scans of corrupted sets, and of sets without a digit.
+
+    Each scan as it looks, and normalized beside it.
+    """
     kinds = {
         "exact: the same digit, otherwise presented": [one for one in sets if _is(one, "exact")],
         "hard: another hand, pen, paper or scanner": [one for one in sets if _is(one, "hard")],
+        "cut: as forms, faxes and phones deliver it": [one for one in sets if _is(one, "cut")],
     }
-    columns = [(title, some) for title, some in kinds.items() if some]
+    columns = [
+        (title, [(_pairs(_some_digits(one)), _title(_made_by(one))) for one in some])
+        for title, some in kinds.items()
+        if some
+    ]
+    if empty_sets:
+        shown = [(_pairs(one.scans[:SHOWN]), _title(_drawn_by(one))) for one in empty_sets]
+        columns.append(("empty: no digit", shown))
     rows = max(len(some) for _, some in columns)
     with drawing(path, 7 * len(columns), 0.8 + 0.62 * rows) as figure:
         figure.suptitle("Scans (left of each pair) and what the network gets to see (right)")
         grid = figure.subplots(1, len(columns), squeeze=False)[0]
         for axes, (title, some) in zip(grid, columns, strict=True):
-            mosaic = np.concatenate([_pairs(one) for one in some])
+            mosaic = np.concatenate([pairs for pairs, _ in some])
             below = ((0, rows * ROW - len(mosaic)), (0, 0), (0, 0))
             axes.imshow(np.pad(mosaic, below, constant_values=255))
             axes.set_title(title, fontsize=10)
-            words = [f"{_made_by(one).name}\n{_made_by(one).words}" for one in some]
-            axes.set_yticks([k * ROW + CELL / 2 for k in range(len(some))], words)
+            places = [k * ROW + CELL / 2 for k in range(len(some))]
+            axes.set_yticks(places, [words for _, words in some])
             axes.set_xticks([])
             axes.tick_params(length=0, labelsize=8)
             axes.spines[:].set_visible(False)
@@ -168,12 +215,23 @@ def _made_by(labelled: LabelledSet) -> Corruption:
     return CORRUPTIONS[labelled.name.removeprefix("mnist:")]
 
 
-def _pairs(labelled: LabelledSet) -> NDArray[np.uint8]:
+def _drawn_by(one: EmptySet) -> EmptyKind:
+    return EMPTY[one.name.removeprefix("empty:")]
+
+
+def _title(kind: Corruption | EmptyKind) -> str:
+    return f"{kind.name}\n{kind.words}"
+
+
+def _some_digits(labelled: LabelledSet) -> list[Corrupted]:
+    places = [int(np.flatnonzero(labelled.labels == digit)[0]) for digit in SHOWN_DIGITS]
+    return [scan for k in places if not isinstance(scan := labelled.scans[k], str)]
+
+
+def _pairs(scans: Sequence[Corrupted]) -> NDArray[np.uint8]:
     """Put some scans and what they are normalized to into a row: uint8 [94, W, 3]."""
     cells = []
-    for digit in SHOWN_DIGITS:
-        scan = labelled.scans[int(np.flatnonzero(labelled.labels == digit)[0])]
-        assert not isinstance(scan, str)
+    for scan in scans:
         pixels = decode(scan).pixels if isinstance(scan, bytes) else scan
         cells += [_cell(pixels, 0), _cell(_normalized(pixels), GAP)]
     return np.concatenate(cells, axis=1)

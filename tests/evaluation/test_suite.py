@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from digitrec.datasets.corruptions import CORRUPTIONS, CorruptedImages
+from digitrec.datasets.empty import EMPTY, load_empty
 from digitrec.datasets.labelled import LabelledSet
-from digitrec.evaluation.suite import Entry, compare, entry, load_panel, shortened, table
+from digitrec.evaluation.suite import Entry, choose, compare, entry, load_panel, shortened, table
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import Engine
 from digitrec.plots import suite
@@ -58,10 +59,11 @@ def test_the_table_is_of_fixed_width(entries: list[Entry]) -> None:
     )
     accuracies = [entries[0].accuracy, entries[0].plain_accuracy]
     assert lines[2].split()[:4] == ["plain", "40", *(f"{100 * one:.2f}" for one in accuracies)]
-    assert len(lines) == 2 + 1 + 22 + 2
+    assert len(lines) == 2 + 1 + 38 + 3
     exact = [one.accuracy for one in entries if one.name in EXACT and one.model == "a"]
-    assert lines[-2].startswith("exact, mean of 9")
-    assert lines[-2].split()[4:6] == ["360", f"{100 * np.mean(exact):.2f}"]
+    assert lines[-3].startswith("exact, mean of 9")
+    assert lines[-1].startswith("cut, mean of 16")
+    assert lines[-3].split()[4:6] == ["360", f"{100 * np.mean(exact):.2f}"]
 
 
 def test_no_mean_of_a_part_of_the_corruptions(entries: list[Entry]) -> None:
@@ -84,6 +86,19 @@ def test_what_the_panel_consists_of(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert real.groups is not None
     assert real.groups.tolist() == ["eve", "adam"]
     assert [one.name for one in load_panel(None)[0]] == names
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_sets_without_a_digit_belong_to_the_panel_and_can_be_named() -> None:
+    every = [f"empty:{name}" for name in EMPTY]
+    assert [one.name for one in choose([], None).empty] == every
+    named = choose(["empty:comb", "mnist:fax", "empty:comb"], None)
+    assert [one.name for one in named.given] == ["mnist:fax"]
+    assert [one.name for one in named.empty] == ["empty:comb"]
+    assert named.others == []
+    beside = choose(["panel", "empty:comb", "mnist:fax"], None)
+    assert sorted(one.name for one in beside.empty) == sorted(every)
+    assert "mnist:fax" not in [one.name for one in beside.others]
 
 
 @pytest.mark.usefixtures("small_mnist")
@@ -112,8 +127,10 @@ def test_pictures(entries: list[Entry], sets: list[LabelledSet], tmp_path: Path)
     suite.coverage(entries, tmp_path / "coverage.png")
     suite.coverage(entries[:1], tmp_path / "flawless.png")
     corrupted = suite.corrupted(sets)
-    assert len(corrupted) == 22
-    suite.corruptions(corrupted, tmp_path / "corruptions.png")
-    suite.corruptions(corrupted[:1], tmp_path / "one.png")
-    for name in ("panel", "coverage", "flawless", "corruptions", "one"):
+    assert len(corrupted) == 38
+    empty = [load_empty(f"empty:{name}") for name in EMPTY]
+    suite.corruptions(corrupted, empty, tmp_path / "corruptions.png")
+    suite.corruptions(corrupted[:1], [], tmp_path / "one.png")
+    suite.corruptions([], empty[:1], tmp_path / "none.png")
+    for name in ("panel", "coverage", "flawless", "corruptions", "one", "none"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

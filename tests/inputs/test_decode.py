@@ -185,3 +185,9 @@ def test_a_bitmap_without_its_header_is_read() -> None:
     buffer = io.BytesIO()
     Image.new("L", (5, 4), 7).save(buffer, "DIB")
     assert (decode(buffer.getvalue()).pixels == 7).all()
+
+
+def test_a_tiff_of_a_kind_that_is_not_read_is_not_called_truncated() -> None:
+    content = cv2.imencode(".tiff", GREY / 255)[1].tobytes()
+    with pytest.raises(ScanError, match="unreadable: its kind of TIFF is not read: save it with 8"):
+        decode(content)

@@ -5,10 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from digitrec.inputs.decode import HELD, HELD_BY_WEBP, HELD_OTHERWISE, MAX_HELD, decode
+from digitrec.inputs.decode import (
+    HELD,
+    HELD_BY_DEEP_COLOURS,
+    HELD_BY_WEBP,
+    HELD_OTHERWISE,
+    MAX_HELD,
+    decode,
+)
 
 PEAK = """
 import sys
@@ -98,6 +107,11 @@ LARGEST: dict[str, tuple[int, str, str, dict[str, object]]] = {
     "animated webp": (HELD_BY_WEBP, "RGBA", "WEBP", {"save_all": True, "method": 0, "quality": 0}),
     "turned webp": (HELD_BY_WEBP, "RGB", "WEBP", {"exif": TURNED, "method": 0, "quality": 0}),
     "float tiff": (HELD["F"], "F", "TIFF", {"compression": "tiff_lzw"}),
+    "tiff of 32 bits": (HELD["I"], "I", "TIFF", {"compression": "tiff_lzw"}),
+    "tiff of 16 bits": (HELD["I;16"], "I;16", "TIFF", {"compression": "tiff_lzw"}),
+    "grey png, a level is clear": (HELD_OTHERWISE, "L", "PNG", {"transparency": 1}),
+    "png of 16 bits, a level is clear": (HELD_OTHERWISE, "I;16", "PNG", {"transparency": 1}),
+    "png twice as high as wide": (HELD["RGB"], "RGB", "PNG", {"dpi": (200, 100)}),
 }
 
 
@@ -122,6 +136,22 @@ def test_what_just_passes_takes_no_more_memory_than_the_bound(kind: str, tmp_pat
     assert megabytes < 512
     # With a clear colour they take more, and so many pixels are too many.
     assert told.startswith("too-large: ") == kind.endswith("with a clear colour"), told
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no VmHWM here")
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_16_bits_keep_to_the_bound(channels: int, tmp_path: Path) -> None:
+    side = int((MAX_HELD / HELD_BY_DEEP_COLOURS) ** 0.5)
+    pixels = np.full((side, side, channels), 255, np.uint16)
+    pixels[:9] = 0
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1)).save(buffer, "PNG", exif=TURNED)
+    exif = buffer.getvalue()[33 : buffer.getvalue().index(b"IDAT") - 4]
+    content = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    megabytes, told = peak(content[:33] + exif + content[33:], tmp_path)
+    assert megabytes < 512
+    assert told == "None"
 
 
 def test_a_photograph_is_decoded_at_half_its_size() -> None:
