@@ -8,7 +8,9 @@ from typing import Any
 from digitrec.datasets.empty import EmptySet
 from digitrec.evaluation.suite import shortened
 from digitrec.model.engine import Engine
-from digitrec.reader import ACCEPT, BLANK, ERROR, REVIEW, read_scans
+from digitrec.model.policy import ACCEPT, REVIEW
+from digitrec.reader import read_scans
+from digitrec.readings import BLANK, ERROR
 
 CHUNK = 1000
 DECISIONS = (ACCEPT, REVIEW, BLANK, ERROR)

@@ -19,10 +19,11 @@ from digitrec.errors import ScanError
 from digitrec.evaluation.empty import EmptyEntry
 from digitrec.evaluation.suite import Entry, shortened
 from digitrec.inputs.decode import decode
+from digitrec.model.policy import ACCEPT, REVIEW
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.scan import normalize
 from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing
-from digitrec.reader import ACCEPT, BLANK, REVIEW
+from digitrec.readings import BLANK
 
 LABEL_WIDTH = 28
 # Accuracies that the panel's axis names: it is logarithmic in the errors.

@@ -8,7 +8,8 @@ import pytest
 
 from digitrec.datasets import mnist
 from digitrec.model.engine import Engine
-from digitrec.reader import ACCEPT, read_scans
+from digitrec.model.policy import ACCEPT
+from digitrec.reader import read_scans
 from tests.golden.test_golden import ROUNDED_SHARE, ROUNDING
 from tests.small_mnist.make import FOLDER, SPLITS, Digits, draw, files, load_small
 
