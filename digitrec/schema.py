@@ -2,8 +2,10 @@
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import compute
 
-from digitrec.readings import Readings
+from digitrec.model.policy import ACCEPT, REVIEW
+from digitrec.readings import BLANK, ERROR, Readings
 
 # Of a classify result. New columns come at the end, and may be null.
 SCHEMA = pa.schema(
@@ -19,6 +21,8 @@ SCHEMA = pa.schema(
         pa.field("digit_score", pa.float32()),
     ]
 )
+# The same dictionary in all parts and batches: some readers can't join columns of different ones.
+DECISIONS = pa.array([ACCEPT, REVIEW, BLANK, ERROR])
 NOTES = pa.field("notes", pa.string())  # the last column, where it is asked for
 
 
@@ -34,7 +38,7 @@ def reading_columns(readings: Readings, *, with_notes: bool = False) -> pa.Table
             pa.array(readings.digits, mask=no_digit),
             pa.array(readings.confidences, mask=no_digit),
             probabilities,
-            pa.array(readings.decisions, pa.string()).dictionary_encode(),
+            _decisions(readings),
             pa.array(readings.reasons, pa.string()),
             pa.array(readings.widths, mask=undecoded),
             pa.array(readings.heights, mask=undecoded),
@@ -45,3 +49,8 @@ def reading_columns(readings: Readings, *, with_notes: bool = False) -> pa.Table
     if not with_notes:
         return table
     return table.append_column(NOTES, pa.array(readings.notes, pa.string()))
+
+
+def _decisions(readings: Readings) -> pa.DictionaryArray:
+    decisions = pa.array(readings.decisions, pa.string())
+    return pa.DictionaryArray.from_arrays(compute.index_in(decisions, DECISIONS), DECISIONS)

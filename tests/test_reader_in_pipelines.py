@@ -127,6 +127,15 @@ def test_an_empty_batch_keeps_its_columns() -> None:
     assert table.num_rows == 0
 
 
+def test_batches_have_the_same_dictionary_whatever_is_decided(contents: list[bytes]) -> None:
+    """Arrow, and with it Ray's groupby, joins no columns of different ones."""
+    reader = Reader("small")
+    tables = [reader(pa.table({"content": [content]})) for content in (contents[0], b"text")]
+    decisions = [table.column("decision").chunk(0) for table in tables]
+    assert decisions[0].dictionary == decisions[1].dictionary
+    assert [one.to_pylist() for one in decisions] == [["accept"], ["error"]]
+
+
 @pytest.mark.parametrize(
     ("batch", "column", "words"),
     [
@@ -196,6 +205,7 @@ def sources(
 
 @pytest.mark.usefixtures("ray_local")
 def test_ray_data_reads_with_it(sources: dict[str, Any], tmp_path: Path) -> None:
+    import ray.data
     from ray.data import ActorPoolStrategy
 
     for name, source in sources.items():
@@ -218,3 +228,5 @@ def test_ray_data_reads_with_it(sources: dict[str, Any], tmp_path: Path) -> None
         assert sorted(table.column("digit").to_pylist()) == [0, 1, 2, 7]
         assert table.schema.field("reason").type == pa.string()
         assert ("notes" in table.schema.names) == bool(k)
+    counted = ray.data.read_parquet(str(tmp_path / "result0")).groupby("decision").count()
+    assert counted.take_all() == [{"decision": "accept", "count()": 4}]
