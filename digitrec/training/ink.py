@@ -7,6 +7,7 @@ so is the network, on a CPU. An epoch is a function of its own, for a Ray Train 
 """
 
 import argparse
+import copy
 import logging
 import multiprocessing
 import os
@@ -73,18 +74,28 @@ class InkMeasured:
     written_missed: float  # share of the written ones without
 
 
-def training_images(data: Path | None = None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return MNIST's images to train on, and those of the validation part: uint8 [N, 28, 28].
+def training_images(data: Path | None = None) -> NDArray[np.uint8]:
+    """Return MNIST's images to train on: uint8 [45000, 28, 28], without two parts held out.
 
     Raises:
         MnistError: MNIST can't be had.
     """
     images, _ = mnist.load("train", data)
-    validation = validation_indices(images)
     kept = np.ones(len(images), bool)
     kept[calibration_indices(images)] = False
-    kept[validation] = False
-    return images[kept], images[validation]
+    kept[validation_indices(images)] = False
+    return images[kept]
+
+
+def validation_digits(data: Path | None = None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the images of MNIST's validation part, uint8 [5000, 28, 28], and their labels.
+
+    Raises:
+        MnistError: MNIST can't be had.
+    """
+    images, labels = mnist.load("train", data)
+    chosen = validation_indices(images)
+    return images[chosen], labels[chosen]
 
 
 def begin_ink(recipe: InkRecipe, device: torch.device) -> tuple[InkNet, torch.optim.Optimizer]:
@@ -214,14 +225,14 @@ def train_ink(
     Raises:
         MnistError: MNIST can't be had.
     """
-    images, others = training_images(data)
+    others, _ = validation_digits(data)
     seed = [MEASURED_SEED, recipe.seed]
     sets = {
         "seen kinds": draw_samples(MEASURED_SAMPLES, seed, others, recipe.kinds),
         "held back": draw_samples(MEASURED_SAMPLES, seed, others, HELD_BACK),
     }
     network, optimizer = begin_ink(recipe, device)
-    batches = drawn_batches(recipe, images, processes)
+    batches = drawn_batches(recipe, training_images(data), processes)
     out.mkdir(parents=True, exist_ok=True)
     records = []
     for epoch in range(1, recipe.epochs + 1):
@@ -233,7 +244,7 @@ def train_ink(
         log.info("%s", records[-1])
         write_json(out / "log.json", {"recipe": asdict(recipe), "epochs": records})
         with replacing(out / "ink.pt") as temporary:
-            torch.save(network.state_dict(), temporary)
+            torch.save(copy.deepcopy(network).cpu().state_dict(), temporary)
     with replacing(out / "ink.onnx") as temporary:
         temporary.write_bytes(export_ink(network.cpu()))
 

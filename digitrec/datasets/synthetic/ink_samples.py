@@ -65,7 +65,7 @@ def any_writing(images: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     """
     kind = rng.random()
     if kind < 0.45:
-        return _sharpened(images[rng.integers(len(images))], rng)
+        return with_a_pen(images[rng.integers(len(images))], rng)
     if kind < 0.85:
         return drawn_ink(any_digit, rng)
     return drawn_ink((letter, sign, scribble)[rng.integers(3)], rng)
@@ -81,7 +81,7 @@ def _cut(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return ink[y : y + height, x : x + width]
 
 
-def _sharpened(image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+def with_a_pen(image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     """Give an image of 28×28 a pen's edge at three times its size, with a pen of any width.
 
     A third stays as it is: what is scanned in few pixels looks so.

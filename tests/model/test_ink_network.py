@@ -1,0 +1,47 @@
+"""The ink network: its shapes, its size, and its ONNX file."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from digitrec.model.export import export_ink
+from digitrec.model.ink_network import InkNet
+
+
+@pytest.fixture(scope="module")
+def network() -> InkNet:
+    torch.manual_seed(0)
+    return InkNet().eval()
+
+
+def test_it_has_as_many_parameters_as_it_says(network: InkNet) -> None:
+    assert f"{sum(p.numel() for p in network.parameters()):,} parameters" in str(InkNet.__doc__)
+
+
+@pytest.mark.slow
+def test_the_file_gives_the_logits_of_the_network_for_any_number_of_scans(network: InkNet) -> None:
+    session = onnxruntime.InferenceSession(export_ink(network), providers=["CPUExecutionProvider"])
+    for count in (1, 5):
+        scans = torch.randint(0, 256, (count, 64, 64), dtype=torch.uint8)
+        marks, written = session.run(["marks", "written"], {"scans": scans.numpy()})
+        with torch.inference_mode():
+            expected = network(scans)
+        assert marks.shape == (count, 64, 64)
+        assert written.shape == (count,)
+        np.testing.assert_allclose(marks, expected[0].numpy(), atol=1e-3)
+        np.testing.assert_allclose(written, expected[1].numpy(), atol=1e-3)
+
+
+def test_brighter_light_and_less_contrast_change_little(network: InkNet) -> None:
+    scans = torch.randint(0, 100, (2, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        dark, light = network(scans)[0], network(scans + 120)[0]
+    torch.testing.assert_close(dark, light, atol=1e-3, rtol=1e-3)
+
+
+def test_an_even_scan_gives_numbers(network: InkNet) -> None:
+    with torch.inference_mode():
+        marks, written = network(torch.full((1, 64, 64), 255, dtype=torch.uint8))
+    assert marks.isfinite().all()
+    assert written.isfinite().all()
