@@ -9,12 +9,9 @@ so is the network, on a CPU. An epoch is a function of its own, for a Ray Train 
 import argparse
 import copy
 import logging
-import multiprocessing
 import os
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,13 +25,12 @@ from torch.nn import functional as F
 from digitrec.datasets import mnist
 from digitrec.datasets.labelled import calibration_indices, validation_indices
 from digitrec.datasets.synthetic.ink_samples import InkSamples, draw_samples
-from digitrec.datasets.synthetic.papers import HELD_BACK, TRAINED
+from digitrec.datasets.synthetic.papers import HELD_BACK
 from digitrec.model.export import export_ink
 from digitrec.model.ink_network import InkNet
 from digitrec.storage.files import replacing, write_json
+from digitrec.training.ink_batches import INK, InkRecipe, drawn_batches
 
-# Drawn ahead for each process, so that none waits.
-AHEAD = 3
 # Of the samples that an epoch is measured on: no training epoch has it.
 MEASURED_SEED, MEASURED_SAMPLES = 2**31, 1024
 RISE = 0.05  # the share of a run in which the learning rate rises
@@ -42,27 +38,6 @@ RISE = 0.05  # the share of a run in which the learning rate rises
 MARK_WEIGHT, DICE_WEIGHT, WRITTEN_WEIGHT = 2.0, 0.3, 0.1
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InkRecipe:
-    """The settings of one run: AdamW, its step size rising over 5 % of the run, then falling."""
-
-    batch_size: int = 512  # samples a step
-    epochs: int = 20
-    steps: int = 800  # an epoch
-    learning_rate: float = 0.006  # the highest
-    weight_decay: float = 0.01
-    seed: int = 0  # of the first weights and of all samples
-    kinds: tuple[str, ...] = TRAINED  # of print, of `KINDS`
-
-    def __post_init__(self) -> None:
-        for field in ("batch_size", "epochs", "steps"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} must be 1 or more, not {getattr(self, field)}")
-
-
-INK = InkRecipe()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,39 +150,6 @@ def mark_quality(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> InkMeasu
         empty_marked=float(marked[~written].mean()),
         written_missed=float(1 - marked[written].mean()),
     )
-
-
-# What a process draws with: sent to it once.
-_given: list[tuple[InkRecipe, NDArray[np.uint8]]] = []
-
-
-def _give(recipe: InkRecipe, images: NDArray[np.uint8]) -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
-    _given[:] = [(recipe, images)]
-
-
-def _draw_step(step: int) -> InkSamples:
-    recipe, images = _given[0]
-    return draw_samples(recipe.batch_size, [recipe.seed, step], images, recipe.kinds)
-
-
-def drawn_batches(
-    recipe: InkRecipe, images: NDArray[np.uint8], processes: int, first_epoch: int = 1
-) -> Iterator[InkSamples]:
-    """Yield the batches of a run's steps from an epoch on, drawn ahead by so many processes."""
-    steps = iter(range((first_epoch - 1) * recipe.steps, recipe.epochs * recipe.steps))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        processes, context, initializer=_give, initargs=(recipe, images)
-    ) as pool:
-        ahead = deque(pool.submit(_draw_step, step) for step in islice(steps, AHEAD * processes))
-        while ahead:
-            batch = ahead.popleft().result()
-            if (step := next(steps, None)) is not None:
-                ahead.append(pool.submit(_draw_step, step))
-            yield batch
 
 
 def train_ink(

@@ -11,9 +11,7 @@ from digitrec.datasets.synthetic.ink_samples import draw_samples
 from digitrec.datasets.synthetic.papers import TRAINED
 from digitrec.datasets.synthetic.sets import draw_digits
 from digitrec.training.ink import (
-    INK,
     begin_ink,
-    drawn_batches,
     ink_loss,
     ink_rate_at,
     mark_quality,
@@ -21,6 +19,7 @@ from digitrec.training.ink import (
     training_images,
     validation_digits,
 )
+from digitrec.training.ink_batches import INK, drawn_batches
 
 IMAGES = draw_digits(40, 0)[0]
 CPU = torch.device("cpu")
