@@ -14,8 +14,9 @@ that a scan takes on one core, at several batch sizes.
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,8 @@ SEED = 2**31 + 1  # no training step has it
 NOTHING = -1  # the label of an empty scan
 MARK, PIECE, LEAST_PIXELS, LEAST_HEIGHT = 0.5, 0.1, 16, 9
 CERTAIN = 1.0  # the least logit that there is handwriting; below it what is marked is unclear
+COUNTED = ("wrong", "accepted wrong", "review", "blank", "empty accepted", "empty review",
+           "empty blank")  # fmt: skip
 WHITE = np.full((28, 28), 255, np.uint8)
 
 
@@ -182,36 +185,63 @@ def counts(outcome: Outcome, labels: NDArray[np.int64]) -> dict[str, int]:
     decisions, right = outcome.decisions, outcome.digits == labels
     accepted = decisions == "accept"
     written = labels != NOTHING
-    return {
-        "wrong": int((written & ~right).sum()),
-        "accepted wrong": int((written & accepted & ~right).sum()),
-        "review": int((written & (decisions == "review")).sum()),
-        "blank": int((written & (decisions == "blank")).sum()),
-        "empty accepted": int((~written & accepted).sum()),
-        "empty review": int((~written & (decisions == "review")).sum()),
-        "empty blank": int((~written & (decisions == "blank")).sum()),
-    }
+    which = (
+        written & ~right,
+        written & accepted & ~right,
+        written & (decisions == "review"),
+        written & (decisions == "blank"),
+        ~written & accepted,
+        ~written & (decisions == "review"),
+        ~written & (decisions == "blank"),
+    )
+    return {name: int(one.sum()) for name, one in zip(COUNTED, which, strict=True)}
 
 
-def overlap(ink: Ink, some: Labelled) -> float | None:
-    """Give the mean intersection over union of the written scans' marks."""
+def overlap(ink: Ink, some: Labelled) -> list[float]:
+    """Give the intersection over union of each written scan's marks, where they are known."""
     if some.marks is None:
-        return None
+        return []
     written, found = some.labels != NOTHING, ink.marks > 0
     common = (found & some.marks).sum((1, 2))
     either = (found | some.marks).sum((1, 2))
-    return float((common[written] / np.maximum(either[written], 1)).mean())
+    return list((common[written] / np.maximum(either[written], 1)).tolist())
 
 
-def row(name: str, some: Labelled, engine: Engine, session: onnxruntime.InferenceSession) -> str:
-    """Measure one set: a line of the table."""
+@dataclass(slots=True)
+class Row:
+    """What one set or several together gave: a line of the table."""
+
+    written: int = 0
+    empty: int = 0
+    overlaps: list[float] = field(default_factory=list)
+    now: Counter[str] = field(default_factory=Counter)
+    then: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Row") -> None:
+        """Take another's scans too."""
+        self.written, self.empty = self.written + other.written, self.empty + other.empty
+        self.overlaps += other.overlaps
+        self.now.update(other.now)
+        self.then.update(other.then)
+
+    def line(self, name: str) -> str:
+        """Write it as a line of Markdown."""
+        iou = f"{np.mean(self.overlaps):.3f}" if self.overlaps else ""
+        cells = [f"{self.now[key]} → {self.then[key]}" for key in COUNTED]
+        return f"| {name} | {self.written}, {self.empty} | {iou} | {' | '.join(cells)} |"
+
+
+def row(some: Labelled, engine: Engine, session: onnxruntime.InferenceSession) -> Row:
+    """Measure one set."""
     ink = asked(session, some.scans)
-    now = counts(as_it_is(some.scans, engine), some.labels)
-    then = counts(with_ink(some.scans, ink, engine), some.labels)
     written = int((some.labels != NOTHING).sum())
-    iou = overlap(ink, some)
-    cells = [name, f"{written}/{len(some.labels) - written}", "" if iou is None else f"{iou:.2f}"]
-    return " | ".join(cells + [f"{now[key]} → {then[key]}" for key in now])
+    return Row(
+        written,
+        len(some.labels) - written,
+        overlap(ink, some),
+        Counter(counts(as_it_is(some.scans, engine), some.labels)),
+        Counter(counts(with_ink(some.scans, ink, engine), some.labels)),
+    )
 
 
 def speed(session: onnxruntime.InferenceSession) -> str:
@@ -242,16 +272,19 @@ def main() -> None:
     providers = ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(options.network.read_bytes(), settings, providers)
     engine, validation = open_engine(load_bundle("cascade")), validation_digits()
-    names = ("written/empty", "IoU", *counts(Outcome(np.empty(0, np.int8), np.empty(0, object)),
-                                             np.empty(0, np.int64)))  # fmt: skip
-    print(" | ".join(("as it is → with ink", *names)))
+    print(f"| as it is → with ink | written, empty | IoU | {' | '.join(COUNTED)} |")
+    print("|---|" + (2 + len(COUNTED)) * "---|")
     for path in options.folders:
-        print(row("/".join(path.parts[-2:]), folder(path), engine, session), flush=True)
+        name = "/".join(path.parts[-2:])
+        print(row(folder(path), engine, session).line(name), flush=True)
+    totals = {"all trained kinds": Row(), "all held back*": Row()}
     for kind in sorted(KINDS, key=lambda kind: kind in HELD_BACK):
-        star = "*" if kind in HELD_BACK else ""
-        print(
-            row(kind + star, drawn(kind, options.count, *validation), engine, session), flush=True
-        )
+        held = kind in HELD_BACK
+        found = row(drawn(kind, options.count, *validation), engine, session)
+        totals["all held back*" if held else "all trained kinds"].add(found)
+        print(found.line(kind + "*" if held else kind), flush=True)
+    for name, total in totals.items():
+        print(total.line(name))
     print(speed(session))
 
 

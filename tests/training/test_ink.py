@@ -1,20 +1,26 @@
 """How the ink network learns: deterministic, whoever draws; loss, step size and measures."""
 
+import json
 from dataclasses import replace
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 from digitrec.datasets.synthetic.ink_samples import draw_samples
 from digitrec.datasets.synthetic.papers import TRAINED
 from digitrec.datasets.synthetic.sets import draw_digits
+from digitrec.model.ink_network import InkNet
+from digitrec.training import ink
 from digitrec.training.ink import (
     begin_ink,
     ink_loss,
     ink_rate_at,
     mark_quality,
+    train_ink,
     train_ink_epoch,
     training_images,
     validation_digits,
@@ -94,3 +100,19 @@ def test_what_is_measured_on_is_not_trained_on() -> None:
     assert (len(trained), len(measured), len(labels)) == (45_000, 5_000, 5_000)
     kept = {image.tobytes() for image in trained}
     assert sum(image.tobytes() in kept for image in measured) == 0
+
+
+@pytest.mark.slow
+def test_a_run_leaves_weights_a_network_that_runs_and_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ink, "MEASURED_SAMPLES", 16)
+    train_ink(replace(SHORT, steps=1), tmp_path / "run", None, 1, CPU)
+    InkNet().load_state_dict(torch.load(tmp_path / "run" / "ink.pt", weights_only=True))
+    onnx = (tmp_path / "run" / "ink.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    [marks] = session.run(["marks"], {"scans": np.zeros((1, 64, 64), np.uint8)})
+    assert marks.shape == (1, 64, 64)
+    log = json.loads((tmp_path / "run" / "log.json").read_text())
+    assert [epoch["epoch"] for epoch in log["epochs"]] == [1, 2]
+    assert 0 <= log["epochs"][1]["held back"]["iou"] <= 1

@@ -18,7 +18,7 @@ from digitrec.datasets.synthetic.sheet import Plane, Sheet
 EMPTY_SHARE = 0.28  # of the samples nobody wrote on
 LEAST_CONTRAST = 6.0  # grey levels between ink and paper
 MARK = 0.3  # of a pixel covered by ink makes it a mark
-TRIES, MOSTLY = 8, 0.75
+TRIES, MOSTLY = 8, 0.9
 PRINTS = ((0, 0.2), (1, 0.42), (2, 0.28), (3, 0.1))  # how many kinds a paper has, how often
 
 
