@@ -1,12 +1,23 @@
 """The ink network: its shapes, its size, and its ONNX file."""
 
+import hashlib
+import json
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
+import digitrec
+from digitrec.datasets.synthetic.ink_samples import as_marks, draw_written, drawn_ink
+from digitrec.datasets.synthetic.negatives import any_digit
+from digitrec.datasets.synthetic.papers import HELD_BACK, TRAINED
+from digitrec.datasets.synthetic.scanner import squared, squared_cover
 from digitrec.model.export import export_ink
 from digitrec.model.ink_network import InkNet
+
+SHIPPED = Path(digitrec.__file__).parent / "assets" / "ink"
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +56,28 @@ def test_an_even_scan_gives_numbers(network: InkNet) -> None:
         marks, written = network(torch.full((1, 64, 64), 255, dtype=torch.uint8))
     assert marks.isfinite().all()
     assert written.isfinite().all()
+
+
+def test_the_shipped_one_is_what_its_card_says() -> None:
+    onnx, card = (
+        (SHIPPED / "ink.onnx").read_bytes(),
+        json.loads((SHIPPED / "card.json").read_text()),
+    )
+    assert card["id"] == hashlib.sha256(onnx).hexdigest()[:12]
+    assert (tuple(card["kinds"]), tuple(card["held_back"])) == (TRAINED, HELD_BACK)
+    assert len(onnx) < 300_000
+
+
+def test_the_shipped_one_marks_drawn_digits_and_nothing_in_empty_boxes() -> None:
+    rng = np.random.default_rng(2**31 + 5)
+    written = [draw_written(drawn_ink(any_digit, rng), ("box",), rng) for _ in range(60)]
+    empty = [draw_written(None, ("box",), rng) for _ in range(60)]
+    session = onnxruntime.InferenceSession(
+        (SHIPPED / "ink.onnx").read_bytes(), providers=["CPUExecutionProvider"]
+    )
+    scans = np.stack([squared(one.scan) for one in written + empty])
+    found = session.run(["marks"], {"scans": scans})[0] > 0
+    truth = np.stack([as_marks(squared_cover(one.cover)) for one in written])
+    common, either = (found[:60] & truth).sum((1, 2)), (found[:60] | truth).sum((1, 2))
+    assert np.median(common / either) > 0.8
+    assert ((found[60:].sum((1, 2)) >= 16).mean()) < 0.2
