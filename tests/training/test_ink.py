@@ -69,6 +69,13 @@ def test_certain_and_right_marks_cost_nothing_and_wrong_ones_much() -> None:
     assert ink_loss(-right, written, target) > 10
 
 
+def test_small_writing_that_is_missed_costs_more_than_its_pixels() -> None:
+    target = torch.zeros(2, 64, 64, dtype=torch.bool)
+    target[0, 30:34, 30:34] = True
+    missed = torch.full((2, 64, 64), -6.0)
+    assert ink_loss(missed, torch.tensor([20.0, -20.0]), target) > 0.1
+
+
 def test_the_step_size_rises_and_then_falls_to_nearly_nothing() -> None:
     rates = [ink_rate_at(INK, progress) for progress in (0, 0.05, 0.5, 1)]
     assert rates[1] == pytest.approx(INK.learning_rate)
