@@ -153,6 +153,8 @@ def neighbour_digit(sheet: Sheet, rng: Generator) -> None:
     """The end of a neighbour's digit that reaches in over a side."""
     scan = 255 - write(any_digit(rng), any_hand(rng), rng)
     ys, xs = np.nonzero(scan > 60)
+    if not len(ys):  # one in a million is so pale
+        return
     ink = _fitted(scan[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1], sheet, rng)
     cover = np.zeros(_shape(sheet), np.float32)
     reach = max(1, round(rng.uniform(0.03, 0.2) * sheet.width))
