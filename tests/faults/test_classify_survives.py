@@ -260,11 +260,11 @@ def test_a_full_disk_without_a_disk(
     from digitrec.batch.classify import classify
     from digitrec.batch.run import RunSettings
     from digitrec.errors import RunError
-    from digitrec.storage.folder import Folder
+    from digitrec.storage.folder import LocalFolder
 
-    write, room = Folder.write, [60_000]
+    write, room = LocalFolder.write, [60_000]
 
-    def until_full(self: Folder, name: str, content: bytes) -> None:
+    def until_full(self: LocalFolder, name: str, content: bytes) -> None:
         room[0] -= len(content)
         if room[0] < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
@@ -273,7 +273,7 @@ def test_a_full_disk_without_a_disk(
     inputs = tuple(str(scans / digit) for digit in "12")
     settings = RunSettings(inputs=inputs, out=str(tmp_path / "result"), quiet=True)
     with monkeypatch.context() as patch:
-        patch.setattr(Folder, "write", until_full)
+        patch.setattr(LocalFolder, "write", until_full)
         with pytest.raises(RunError, match="No space left on device"):
             classify(settings)
     assert 0 < len(parts(tmp_path / "result")) < 4
