@@ -57,7 +57,7 @@ def list_share(folder: Folder, listing: Listing, plan: Plan, share: int) -> Iter
         which = _list_again if listing.update else _list
         yield from which(folder, listing, plan, share, numbers)
     if listing.again:
-        yield from sorted(listing.done & set(plan.numbers(folder, share)))
+        yield from sorted(listing.done & set(numbers))
 
 
 @dataclass(slots=True)
@@ -98,7 +98,8 @@ def _list(
         count.add(len(chunk), digest)
     share = share_of(folder, plan, number)
     found = stream_share(listing.inputs, share, count.notes, seen, listing.options)
-    yield from _kept(folder, found, listing.size, plan, number, count)
+    following = plan.following(known, number)
+    yield from _kept(folder, found, listing.size, following, plan.count, count)
     write_share(folder, plan, number, count.end(), share.links)
 
 
@@ -116,7 +117,8 @@ def _list_again(
         for found in stream_share(listing.inputs, share, count.notes, now, listing.options)
         for piece in found.only(before.fresh(keys(found)))
     )
-    yield from _kept(folder, found, listing.size, plan, number, count)
+    following = plan.following(known, number)
+    yield from _kept(folder, found, listing.size, following, plan.count, count)
     new, gone = count.units, 0
     for chunk, digest in read_chunks(folder, known):
         # What could not be listed may still be there: nothing is taken for gone then.
@@ -135,11 +137,11 @@ def _still(chunk: Chunk, now: Seen) -> list[bool]:
 
 
 def _kept(
-    folder: Folder, found: Iterator[Found], size: Size, plan: Plan, number: int, count: _Count
+    folder: Folder, found: Iterator[Found], size: Size, following: int, step: int, count: _Count
 ) -> Iterator[int]:
-    """Cut what is found into chunks after a share's last one; keep each before it is given."""
+    """Cut what is found into chunks, numbered from `following`; keep each before it is given."""
     start = time.monotonic()
-    for chunk in cut(found, plan.following(folder, number), size, plan.count):
+    for chunk in cut(found, following, size, step):
         count.add(len(chunk), write_chunk(folder, chunk))
         count.seconds += time.monotonic() - start
         yield chunk.number

@@ -39,9 +39,8 @@ class Plan:
         """Return the numbers of a share's chunks that are kept, sorted."""
         return [number for number in chunk_numbers(folder) if number % self.count == share]
 
-    def following(self, folder: Folder, share: int) -> int:
-        """Return the number of a share's next chunk."""
-        kept = self.numbers(folder, share)
+    def following(self, kept: list[int], share: int) -> int:
+        """Return the number of a share's next chunk, after those that are kept, sorted."""
         return kept[-1] + self.count if kept else share
 
 

@@ -7,10 +7,9 @@ far as a person still reads it with ease; a `cut` one is cut out as forms, faxes
 it (see `cut_outs.py`). The scans of a seed are the same in every run.
 """
 
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -21,6 +20,7 @@ from digitrec.datasets.cut_outs import CUT_OUTS
 from digitrec.datasets.paper import (
     Corrupted,
     Grey,
+    MadeScans,
     any_size,
     bent,
     clouds,
@@ -53,26 +53,16 @@ class Corruption:
     apply: Callable[[Grey, Generator], Corrupted]
 
 
-class CorruptedImages(Sequence[Corrupted]):
+class CorruptedImages(MadeScans):
     """The scans that a corruption makes of images uint8 [N, 28, 28], each made when asked for."""
 
     def __init__(self, images: Grey, corruption: Corruption, seed: int = 0) -> None:
+        super().__init__(len(images), corruption.name.encode(), seed)
         self._images, self._corruption = images, corruption
-        self._seed = (seed, zlib.crc32(corruption.name.encode()))
 
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @overload
-    def __getitem__(self, index: int) -> Corrupted: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Corrupted]: ...
-    def __getitem__(self, index: int | slice) -> Corrupted | list[Corrupted]:
-        chosen = range(len(self))[index]
-        return self._scan(chosen) if isinstance(chosen, int) else [self._scan(k) for k in chosen]
-
-    def _scan(self, k: int) -> Corrupted:
-        return self._corruption.apply(self._images[k], np.random.default_rng([*self._seed, k]))
+    def make(self, k: int, rng: Generator) -> Corrupted:
+        """Make a scan of image `k`."""
+        return self._corruption.apply(self._images[k], rng)
 
 
 # ---- Exact: the same digit, presented otherwise ----

@@ -1,9 +1,7 @@
 """Scans without a digit: bare paper, and the print that is left where nobody wrote."""
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import cv2
 import numpy as np
@@ -11,7 +9,7 @@ from numpy.random import Generator
 
 from digitrec.datasets.corruptions import CORRUPTIONS
 from digitrec.datasets.cut_outs import CELL_SIDES, Levels, printed
-from digitrec.datasets.paper import SIDES, Corrupted, clouds, grain, to_bytes
+from digitrec.datasets.paper import SIDES, Corrupted, MadeScans, clouds, grain, to_bytes
 from digitrec.errors import InputError
 from digitrec.normalize.arrays import SIDE
 
@@ -28,26 +26,16 @@ class EmptyKind:
     draw: Callable[[Generator], Corrupted]
 
 
-class EmptyScans(Sequence[Corrupted]):
-    """Scans of a kind, each made when asked for; those of a seed are the same in every run."""
+class EmptyScans(MadeScans):
+    """Scans of a kind, each made when asked for."""
 
     def __init__(self, kind: EmptyKind, count: int = EMPTY_SCANS, seed: int = 0) -> None:
-        self._kind, self._count = kind, count
-        self._seed = (seed, zlib.crc32(b"empty " + kind.name.encode()))
+        super().__init__(count, b"empty " + kind.name.encode(), seed)
+        self._kind = kind
 
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, index: int) -> Corrupted: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Corrupted]: ...
-    def __getitem__(self, index: int | slice) -> Corrupted | list[Corrupted]:
-        chosen = range(len(self))[index]
-        return self._scan(chosen) if isinstance(chosen, int) else [self._scan(k) for k in chosen]
-
-    def _scan(self, k: int) -> Corrupted:
-        return self._kind.draw(np.random.default_rng([*self._seed, k]))
+    def make(self, k: int, rng: Generator) -> Corrupted:
+        """Make scan `k`: nothing but chance tells it from others."""
+        return self._kind.draw(rng)
 
 
 @dataclass(frozen=True, slots=True)

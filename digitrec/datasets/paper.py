@@ -1,5 +1,10 @@
 """Ink, and the paper under it: what scans that show MNIST's digits otherwise are made with."""
 
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import overload
+
 import cv2
 import numpy as np
 from numpy.random import Generator
@@ -13,6 +18,31 @@ Grey = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 SIDES = (28, 40, 56, 95)  # of most hard scans: 1 to 3.4 times MNIST's
+
+
+class MadeScans(ABC, Sequence[Corrupted]):
+    """Scans of a kind, each made when asked for; those of a seed are the same in every run."""
+
+    def __init__(self, count: int, name: bytes, seed: int) -> None:
+        self._count, self._seed = count, (seed, zlib.crc32(name))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Corrupted: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Corrupted]: ...
+    def __getitem__(self, index: int | slice) -> Corrupted | list[Corrupted]:
+        chosen = range(len(self))[index]
+        return self._scan(chosen) if isinstance(chosen, int) else [self._scan(k) for k in chosen]
+
+    def _scan(self, k: int) -> Corrupted:
+        return self.make(k, np.random.default_rng([*self._seed, k]))
+
+    @abstractmethod
+    def make(self, k: int, rng: Generator) -> Corrupted:
+        """Make scan `k`."""
 
 
 def scaled(ink: Grey, side: int, method: int = cv2.INTER_CUBIC) -> Grey:
