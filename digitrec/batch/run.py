@@ -105,18 +105,7 @@ def run(
             work = make_work(folder, begun["run_id"])
             total, figures = _work(work, settings, is_small, check_lock, began)
             check_lock()
-            for below in (CHUNKS, ""):  # the names of all that the record will vouch for
-                folder.sync(below)
-            written = manifest.write_run(
-                folder,
-                {
-                    **begun,
-                    "state": manifest.COMPLETE,
-                    "finished": manifest.now(),
-                    **figures,
-                    **summary(total),
-                },
-            )
+            written = _complete(folder, begun, {**figures, **summary(total)})
     except (OSError, pa.ArrowException, json.JSONDecodeError) as why:
         raise RunError(f"the run failed: {why}; {GO_ON}") from why
     except KeyboardInterrupt as why:
@@ -147,6 +136,14 @@ def _begin(folder: Folder, header: Mapping[str, Any], settings: RunSettings) -> 
         return manifest.begin(folder, header, overwrite=settings.overwrite, update=settings.update)
     except OSError as why:
         raise InputError(f"{folder.name} can't be used: {why.strerror or why}") from why
+
+
+def _complete(folder: Folder, begun: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Say that a run is complete; give what `_run.json` says now."""
+    for below in (CHUNKS, ""):  # the names of all that the record will vouch for
+        folder.sync(below)
+    finish = {"state": manifest.COMPLETE, "finished": manifest.now()}
+    return manifest.write_run(folder, {**begun, **finish, **told})
 
 
 def _work(

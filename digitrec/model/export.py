@@ -36,9 +36,9 @@ def export_ink(network: "nn.Module") -> bytes:
     Raises:
         AssertionError: what was exported gives other logits.
     """
-    from digitrec.model.ink_network import SIDE
+    from digitrec.datasets.synthetic.scanner import INK_SIDE
 
-    return _exported(network, SIDE, ["marks", "written"])
+    return _exported(network, INK_SIDE, ["marks", "written"])
 
 
 def _exported(scan_net: "nn.Module", side: int, outputs: Sequence[str]) -> bytes:

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SIDE = 64  # pixels: see `digitrec.datasets.synthetic.scanner.squared`
 LEAST_DEVIATION = 0.02  # of a scan with 255 as 1: an even paper's noise stays noise
 # A difference to the mean around, so many pixels wide, counts up to this: faint ink as much as any.
 AROUND, FAINT = 8, 0.05

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from digitrec.datasets.synthetic.ink_samples import as_marks, draw_written, with_a_pen
 from digitrec.datasets.synthetic.papers import HELD_BACK, KINDS
-from digitrec.datasets.synthetic.scanner import SIDE, squared, squared_cover, squared_place
+from digitrec.datasets.synthetic.scanner import INK_SIDE, squared, squared_cover, squared_place
 from digitrec.datasets.synthetic.sets import draw_digit
 from digitrec.inputs.decode import decode
 from digitrec.model.bundle import load_bundle
@@ -248,7 +248,7 @@ def speed(session: onnxruntime.InferenceSession) -> str:
     """Give the microseconds a scan, at several batch sizes: the least and the median of 40."""
     shown = []
     for size in (1, 8, 16, 32, 64):
-        scans = np.random.default_rng(0).integers(0, 256, (size, SIDE, SIDE), np.uint8)
+        scans = np.random.default_rng(0).integers(0, 256, (size, INK_SIDE, INK_SIDE), np.uint8)
         session.run(None, {"scans": scans})
         times = []
         for _ in range(40):

@@ -8,7 +8,7 @@ import pytest
 from digitrec.datasets.synthetic import ink_samples, papers
 from digitrec.datasets.synthetic.ink_samples import draw_samples, draw_written
 from digitrec.datasets.synthetic.papers import HELD_BACK, KINDS, TRAINED, draw_paper
-from digitrec.datasets.synthetic.scanner import SIDE, squared, squared_place
+from digitrec.datasets.synthetic.scanner import INK_SIDE, squared, squared_place
 from digitrec.datasets.synthetic.sets import draw_digits
 
 SHAPES = ((64, 64), (12, 90), (130, 20))
@@ -68,7 +68,7 @@ def test_samples_are_a_function_of_their_seed() -> None:
 
 def test_a_quarter_or_so_of_the_samples_is_empty_and_the_rest_is_marked() -> None:
     samples = draw_samples(300, [0], IMAGES, TRAINED)
-    assert samples.scans.shape == samples.marks.shape == (300, SIDE, SIDE)
+    assert samples.scans.shape == samples.marks.shape == (300, INK_SIDE, INK_SIDE)
     empty = ~samples.marks.any((1, 2))
     assert 0.2 < empty.mean() < 0.36
     assert samples.marks[~empty].mean() > 0.03
@@ -106,9 +106,9 @@ def test_ink_lets_what_is_below_shine_through() -> None:
 def test_a_scan_is_squared_whole_and_its_border_goes_on() -> None:
     scan = np.tile(np.linspace(40, 200, 30).astype(np.uint8)[:, None], (1, 10))
     place, square = squared_place(scan.shape), squared(scan)
-    assert square.shape == (SIDE, SIDE)
-    assert (place.top, place.height) == (0, SIDE)
-    assert place.width == round(SIDE / 3)
+    assert square.shape == (INK_SIDE, INK_SIDE)
+    assert (place.top, place.height) == (0, INK_SIDE)
+    assert place.width == round(INK_SIDE / 3)
     assert (square == square[:, :1]).all()
     tall = squared(scan.T)
     assert (tall[: squared_place(scan.T.shape).top] == tall[squared_place(scan.T.shape).top]).all()

@@ -12,7 +12,13 @@ from digitrec.datasets.synthetic.digits import Strokes
 from digitrec.datasets.synthetic.negatives import any_digit, letter, scribble, sign
 from digitrec.datasets.synthetic.papers import draw_paper, shine
 from digitrec.datasets.synthetic.pen import any_hand, write
-from digitrec.datasets.synthetic.scanner import SIDE, Scanned, scan_paper, squared, squared_cover
+from digitrec.datasets.synthetic.scanner import (
+    INK_SIDE,
+    Scanned,
+    scan_paper,
+    squared,
+    squared_cover,
+)
 from digitrec.datasets.synthetic.sheet import Plane, Sheet
 
 EMPTY_SHARE = 0.28  # of the samples nobody wrote on
@@ -42,8 +48,8 @@ def draw_samples(
         kinds: of print, of `KINDS`, that the papers have.
     """
     rng = np.random.default_rng(list(seed))
-    scans = np.empty((count, SIDE, SIDE), np.uint8)
-    marks = np.empty((count, SIDE, SIDE), np.bool_)
+    scans = np.empty((count, INK_SIDE, INK_SIDE), np.uint8)
+    marks = np.empty((count, INK_SIDE, INK_SIDE), np.bool_)
     for k in range(count):
         numbers, shares = zip(*PRINTS, strict=True)
         some = rng.choice(kinds, rng.choice(numbers, p=shares)).tolist()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from digitrec.datasets.synthetic.sheet import Plane
 
 Scan = NDArray[np.uint8]
-SIDE = 64  # of what the ink network sees
+INK_SIDE = 64  # of what the ink network sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,9 @@ class Place:
 
 def squared_place(shape: tuple[int, int]) -> Place:
     """Say where a scan of a height and width lies in the square: whole, in the middle."""
-    scale = SIDE / max(shape)
+    scale = INK_SIDE / max(shape)
     height, width = (max(1, round(side * scale)) for side in shape)
-    return Place((SIDE - height) // 2, (SIDE - width) // 2, height, width)
+    return Place((INK_SIDE - height) // 2, (INK_SIDE - width) // 2, height, width)
 
 
 def squared(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -103,8 +103,8 @@ def squared_cover(cover: Plane) -> Plane:
 
 def _squared(pixels: NDArray[np.uint8] | Plane) -> cv2.typing.MatLike:
     place = squared_place((pixels.shape[0], pixels.shape[1]))
-    shrinks = max(pixels.shape) > SIDE
+    shrinks = max(pixels.shape) > INK_SIDE
     way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     inner = cv2.resize(pixels, (place.width, place.height), interpolation=way)
-    foot, right = SIDE - place.top - place.height, SIDE - place.left - place.width
+    foot, right = INK_SIDE - place.top - place.height, INK_SIDE - place.left - place.width
     return cv2.copyMakeBorder(inner, place.top, foot, place.left, right, cv2.BORDER_REPLICATE)
