@@ -1,12 +1,12 @@
 """Readings: what scans were read as, one by one and as columns."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from digitrec.model.policy import ACCEPT, REVIEW
 
 BLANK, ERROR = "blank", "error"  # decisions beside ACCEPT and REVIEW
 NO_DIGIT = -1  # in columns of digits
@@ -14,7 +14,10 @@ NO_DIGIT = -1  # in columns of digits
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one scan was read as; None where the decision is `blank` or `error`."""
+    """What one scan was read as; None where the decision is `blank` or `error`.
+
+    Where it is `review`, since something may be written there and nothing is clear, it is None too.
+    """
 
     digit: int | None
     confidence: float | None  # probability that `digit` is right
@@ -44,6 +47,8 @@ class Readings:
     # [N], where two networks were there to be asked: see `Answers`; NaN with a single one.
     agreement: NDArray[np.float32]
     more_frames: NDArray[np.bool_]  # [N]: the file holds further frames, which were left out
+    # [N]: read by what the ink network marks, not by the quick path alone.
+    looked: NDArray[np.bool_]
     seconds: dict[str, float] = field(default_factory=dict)  # stage → time spent in it
 
     def __len__(self) -> int:
@@ -52,7 +57,7 @@ class Readings:
     @property
     def has_digit(self) -> NDArray[np.bool_]:
         """Which rows have a digit: bool [N]."""
-        return np.isin(self.decisions, (ACCEPT, REVIEW))
+        return np.asarray(self.digits != NO_DIGIT)
 
     def __iter__(self) -> Iterator[Reading]:
         for k, has_digit in enumerate(self.has_digit):
@@ -70,3 +75,17 @@ class Readings:
 
     def _digit_score(self, k: int) -> float | None:
         return None if np.isnan(self.digit_score[k]) else float(self.digit_score[k])
+
+
+def join(pieces: Sequence[Readings]) -> Readings:
+    """Put the readings of consecutive scans together."""
+    columns: dict[str, Any] = {
+        item.name: np.concatenate([getattr(piece, item.name) for piece in pieces])
+        for item in fields(Readings)
+        if item.name != "seconds"
+    }
+    stages = chain.from_iterable(piece.seconds.items() for piece in pieces)
+    seconds: dict[str, float] = {}
+    for stage, spent in stages:
+        seconds[stage] = seconds.get(stage, 0.0) + spent
+    return Readings(**columns, seconds=seconds)

@@ -17,19 +17,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
-from itertools import chain
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
-
-import numpy as np
 
 from digitrec.errors import RunError, ScanError
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import open_engine
 from digitrec.normalize.scan import load
 from digitrec.reader import Content, read_contents
-from digitrec.readings import Readings
+from digitrec.readings import Readings, join
 
 # Longer than any scan within the bounds takes on a busy machine.
 STALL_SECONDS = 60.0
@@ -221,17 +217,3 @@ def _serve(pipe: Connection, place: Any, bundle: Bundle, with_notes: bool) -> No
         except EOFError:
             return
         pipe.send(read_contents(batch, len(batch), engine, note, with_notes=with_notes))
-
-
-def join(pieces: list[Readings]) -> Readings:
-    """Put the readings of consecutive scans together."""
-    columns: dict[str, Any] = {
-        item.name: np.concatenate([getattr(piece, item.name) for piece in pieces])
-        for item in fields(Readings)
-        if item.name != "seconds"
-    }
-    stages = chain.from_iterable(piece.seconds.items() for piece in pieces)
-    seconds: dict[str, float] = {}
-    for stage, spent in stages:
-        seconds[stage] = seconds.get(stage, 0.0) + spent
-    return Readings(**columns, seconds=seconds)

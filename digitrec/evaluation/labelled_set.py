@@ -10,7 +10,6 @@ from digitrec.evaluation.scores import COVERAGES, NO_DIGIT, Measured
 from digitrec.inputs.fetch import contents
 from digitrec.model.engine import Engine
 from digitrec.model.policy import ACCEPT, REVIEW
-from digitrec.normalize.scan import normalize
 from digitrec.reader import Normalizer, Scan, read_contents, read_scans
 from digitrec.readings import BLANK, ERROR, Readings
 from digitrec.storage.uris import Remote
@@ -22,14 +21,14 @@ def measure(
     engine: Engine,
     labelled: LabelledSet,
     advance: Callable[[int], None] = lambda count: None,
-    normalizer: Normalizer = normalize,
+    normalizer: Normalizer | None = None,
 ) -> Measured:
     """Read a labelled set as `classify` would; `advance` is told of every chunk's size."""
     return measure_each([(engine, normalizer)], labelled, advance)[0]
 
 
 def measure_each(
-    ways: Sequence[tuple[Engine, Normalizer]],
+    ways: Sequence[tuple[Engine, Normalizer | None]],
     labelled: LabelledSet,
     advance: Callable[[int], None] = lambda count: None,
 ) -> list[Measured]:
@@ -44,7 +43,7 @@ def measure_each(
 
 
 def _read(
-    scans: Sequence[Scan], remotes: Sequence[Remote], engine: Engine, normalizer: Normalizer
+    scans: Sequence[Scan], remotes: Sequence[Remote], engine: Engine, normalizer: Normalizer | None
 ) -> Readings:
     """Read scans; those behind URIs ahead of need, from where they lie."""
     paths = [scan for scan in scans if isinstance(scan, str)]

@@ -20,7 +20,6 @@ from digitrec.evaluation.labelled_set import measure_each
 from digitrec.evaluation.scores import Measured
 from digitrec.model.engine import Engine
 from digitrec.normalize.plain_resize import plain_resize
-from digitrec.normalize.scan import normalize
 
 PANEL = "panel"
 REAL_DIGITS = "real_digits"
@@ -118,7 +117,7 @@ def compare(
     advance: Callable[[int], None] = lambda count: None,
 ) -> list[tuple[Measured, Measured]]:
     """Read a set by each bundle, normalized and plainly resized; see `measure`."""
-    ways = [(engine, way) for engine in engines for way in (normalize, plain_resize)]
+    ways = [(engine, way) for engine in engines for way in (None, plain_resize)]
     measured = measure_each(ways, labelled, advance)
     return list(zip(measured[::2], measured[1::2], strict=True))
 

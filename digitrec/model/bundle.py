@@ -1,10 +1,11 @@
 """A bundle: a trained network with all that is needed to use and trust it, in one folder.
 
-`digit_recognition_model.pt` (weights), `model.onnx` (the same network, scaling included) and
-`card.json`. Loading does not import torch.
+`digit_recognition_model.pt` (weights), `model.onnx` (the same network, scaling included),
+`ink.onnx` (the network that marks what is handwriting, see `ink_network`) and `card.json`. Loading
+does not import torch.
 
 A cascade is a bundle too: its card names two others, which lie in its folder as `small/` and
-`large/`, and says when the second is asked.
+`large/`, and says when the second is asked. Ink is marked by its small member's network.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from digitrec.errors import BundleError, InputError
 from digitrec.model.card import (
     CARD,
     CASCADE,
+    INK,
     MEMBERS,
     ONNX,
     UNCALIBRATED,
@@ -39,7 +41,7 @@ from digitrec.model.card import (
 )
 from digitrec.model.onnx_file import check_self_contained
 from digitrec.model.policy import Policy
-from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED
+from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED, shipped_ink
 from digitrec.normalize.scan import NORMALIZER_VERSION
 from digitrec.storage.files import is_uri
 from digitrec.storage.folder import Folder, open_folder
@@ -58,6 +60,7 @@ class Bundle:
     card: Card
     name: str = field(compare=False)  # where it was found, without passwords
     onnx: bytes = b""
+    ink: bytes = b""
     members: "tuple[Bundle, ...]" = ()  # the small one, the large one
 
 
@@ -91,13 +94,15 @@ def load_folder(folder: Folder) -> Bundle:
         assert card.hand_over is not None
         _check_id(folder, card, cascade_id([member.card.id for member in members], card.hand_over))
         return Bundle(card, folder.name, members=members)
-    onnx = _files(folder, card)[ONNX]
-    _check_id(folder, card, network_id(onnx))
-    try:
-        check_self_contained(onnx)
-    except ValueError as why:
-        raise BundleError(f"{folder.name}: {ONNX} can't be used: {why}") from why
-    return Bundle(card, folder.name, onnx)
+    files = _files(folder, card)
+    onnx, ink = files[ONNX], files[INK]
+    _check_id(folder, card, network_id(onnx, ink))
+    for name in (ONNX, INK):
+        try:
+            check_self_contained(files[name])
+        except ValueError as why:
+            raise BundleError(f"{folder.name}: {name} can't be used: {why}") from why
+    return Bundle(card, folder.name, onnx, ink)
 
 
 def _member(folder: Folder, name: str, named: Ids) -> Bundle:
@@ -200,8 +205,9 @@ def save_bundle(
     data: Mapping[str, Any],
     calibration: Calibration = UNCALIBRATED,
     parent_id: str | None = None,
+    ink: bytes | None = None,
 ) -> None:
-    """Write a bundle without a scorecard: weights, ONNX network and card.
+    """Write a bundle without a scorecard: weights, ONNX networks and card.
 
     The ONNX file is checked to give torch's logits before it counts.
 
@@ -212,6 +218,7 @@ def save_bundle(
         data: what it was trained on, as `describe_data` says it.
         calibration: how its logits are understood.
         parent_id: the id of the bundle it was retrained from.
+        ink: the ink network's ONNX file; None: the one that digitrec ships.
     """
     import torch
 
@@ -219,9 +226,13 @@ def save_bundle(
 
     architecture, weights = type(network).__name__, io.BytesIO()
     torch.save({"architecture": architecture, "state_dict": dict(network.state_dict())}, weights)
-    files = {WEIGHTS: weights.getvalue(), ONNX: export_onnx(network)}
+    files = {
+        WEIGHTS: weights.getvalue(),
+        ONNX: export_onnx(network),
+        INK: shipped_ink() if ink is None else ink,
+    }
     card = Card(
-        id=network_id(files[ONNX]),
+        id=network_id(files[ONNX], files[INK]),
         calibration_id="",
         parent_id=parent_id,
         architecture=architecture,

@@ -17,6 +17,7 @@ from digitrec.normalize.scan import NORMALIZER_VERSION
 from digitrec.storage.folder import Folder
 
 WEIGHTS, ONNX, CARD = "digit_recognition_model.pt", "model.onnx", "card.json"
+INK = "ink.onnx"
 SCHEMA_VERSION = 2
 CASCADE = "cascade"  # its architecture
 MEMBERS = ("small", "large")  # of a cascade: their folders
@@ -45,7 +46,8 @@ UNCALIBRATED = Calibration()
 class Card:
     """What a bundle is, where it comes from and what it scored: the content of `card.json`."""
 
-    id: str  # first 12 hex digits of a SHA-256 over what is run: the bytes of `model.onnx`
+    # First 12 hex digits of a SHA-256 over what is run: the bytes of `model.onnx` and `ink.onnx`.
+    id: str
     calibration_id: str  # the same of id, temperature, normalizer version and policies
     parent_id: str | None  # the bundle it was retrained from
     architecture: str  # the network's class, or `cascade`
@@ -67,20 +69,21 @@ class Card:
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
-        strange = set(self.files) - ({WEIGHTS, ONNX} if self.members is None else set())
+        strange = set(self.files) - ({WEIGHTS, ONNX, INK} if self.members is None else set())
         if strange:
             raise ValueError(f"files names {min(strange)!r}, which is no file of such a bundle")
-        if self.members is None and ONNX not in self.files:
-            raise ValueError(f"files does not name {ONNX}")
+        missing = {ONNX, INK} - set(self.files) if self.members is None else None
+        if missing:
+            raise ValueError(f"files does not name {max(missing)}")
         if (self.members is None) != (self.hand_over is None):
             raise ValueError("members and hand_over belong together")
         if self.members is not None and set(self.members) != set(MEMBERS):
             raise ValueError(f"members must be {' and '.join(MEMBERS)}")
 
 
-def network_id(onnx: bytes) -> str:
-    """Return the id of a bundle with a network of its own."""
-    return hashlib.sha256(onnx).hexdigest()[:12]
+def network_id(onnx: bytes, ink: bytes) -> str:
+    """Return the id of a bundle with a network of its own, and an ink network."""
+    return hashlib.sha256(onnx + ink).hexdigest()[:12]
 
 
 def cascade_id(members: Sequence[str], hand_over: float) -> str:

@@ -1,6 +1,7 @@
-"""Engine: normalized scans → probabilities, with ONNX Runtime on one core."""
+"""Engine: scans → probabilities and marks of ink, with ONNX Runtime on one core."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -12,8 +13,11 @@ from digitrec.errors import BundleError
 from digitrec.model.bundle import Bundle
 from digitrec.model.card import Card
 from digitrec.model.policy import Policy
+from digitrec.normalize.squared import INK_SIDE
 
 LEAST = np.finfo(np.float32).tiny
+# The ink network's features of more scans than this fall out of a core's cache.
+INK_BATCH = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +39,10 @@ class Engine(Protocol):
     @property
     def card(self) -> Card:
         """The bundle's card."""
+
+    @property
+    def ink(self) -> "InkEngine":
+        """The bundle's ink network."""
 
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
         """Read normalized scans uint8 [N, 28, 28]."""
@@ -75,21 +83,11 @@ class NetworkEngine:
     """
 
     def __init__(self, bundle: Bundle, settings: EngineSettings = ONE_CORE) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = settings.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         self.card, self._batch_size = bundle.card, settings.batch_size
-        try:
-            self._session = onnxruntime.InferenceSession(
-                bundle.onnx, options, providers=list(settings.providers)
-            )
+        self.ink = InkEngine(bundle, settings)
+        with _usable(f"the network of bundle {bundle.card.id}"):
+            self._session = _session(bundle.onnx, settings)
             _check_signature(self._session)
-        except Exception as why:  # ONNX Runtime's errors share no base class but this
-            words = " ".join(str(why).split())
-            raise BundleError(
-                f"the network of bundle {bundle.card.id} can't be used: {words}"
-            ) from why
 
     def logits(self, scans: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the logits float32 [N, 10] of normalized scans uint8 [N, 28, 28]."""
@@ -121,6 +119,7 @@ class CascadeEngine:
     def __init__(self, bundle: Bundle, settings: EngineSettings = ONE_CORE) -> None:
         self.card = bundle.card
         self._small, self._large = (NetworkEngine(one, settings) for one in bundle.members)
+        self.ink = self._small.ink
 
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
         """Read normalized scans uint8 [N, 28, 28]."""
@@ -129,6 +128,64 @@ class CascadeEngine:
         asked = to_ask(small, self.card.hand_over, self.card.temperature, self.card.policy)
         merged = handed_over(small, asked, self._large.answers(scans[asked]))
         return merged._replace(probabilities=tempered(merged.probabilities, self.card.temperature))
+
+
+class InkEngine:
+    """An ink network, ready to run.
+
+    Raises:
+        BundleError: the bundle's ONNX file is none that this program can run, or its input or
+            outputs are of other names, types or shapes.
+    """
+
+    def __init__(self, bundle: Bundle, settings: EngineSettings = ONE_CORE) -> None:
+        with _usable(f"the ink network of bundle {bundle.card.id}"):
+            self._session = _session(bundle.ink, settings)
+            _check_ink_signature(self._session)
+
+    def look(self, scans: NDArray[np.uint8]) -> "Marks":
+        """Mark handwriting in scans uint8 [N, 64, 64], as `squared` gives them."""
+        chance = np.empty((len(scans), INK_SIDE, INK_SIDE), np.float32)
+        written = np.empty(len(scans), np.float32)
+        for start in range(0, len(scans), INK_BATCH):
+            some = slice(start, start + INK_BATCH)
+            chance[some], written[some] = self._session.run(
+                ["marks", "written"], {"scans": scans[some]}
+            )
+        return Marks(sigmoid(chance), sigmoid(written))
+
+
+def _session(onnx: bytes, settings: EngineSettings) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(onnx, options, providers=list(settings.providers))
+
+
+@contextmanager
+def _usable(what: str) -> Iterator[None]:
+    """Turn what ONNX Runtime raises into a sentence."""
+    try:
+        yield
+    except Exception as why:  # ONNX Runtime's errors share no base class but this
+        words = " ".join(str(why).split())
+        raise BundleError(f"{what} can't be used: {words}") from why
+
+
+def _check_ink_signature(session: onnxruntime.InferenceSession) -> None:
+    """Check that an ink network takes scans and gives what `InkEngine.look` has of them.
+
+    Raises:
+        ValueError: it does not.
+    """
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    sides = [INK_SIDE, INK_SIDE]
+    if not (len(inputs) == 1 and _is(inputs[0], "scans", "tensor(uint8)", sides)):
+        raise ValueError(f"it takes {_shown(inputs)}, not scans tensor(uint8) [N, 64, 64]")
+    for name, shape in (("marks", sides), ("written", [])):
+        if not any(_is(one, name, "tensor(float)", shape) for one in outputs):
+            raise ValueError(f"it gives {_shown(outputs)}, not {name} tensor(float)")
 
 
 def _check_signature(session: onnxruntime.InferenceSession) -> None:
@@ -159,6 +216,13 @@ def _is(one: onnxruntime.NodeArg, name: str, kind: str, shape: list[int]) -> boo
 def _shown(declared: Sequence[onnxruntime.NodeArg]) -> str:
     shown = (f"{one.name} {one.type} [{', '.join(map(str, one.shape))}]" for one in declared)
     return " and ".join(shown) or "nothing"
+
+
+class Marks(NamedTuple):
+    """What an ink network says of N scans."""
+
+    chance: NDArray[np.float32]  # [N, 64, 64], that a pixel is handwriting
+    written: NDArray[np.float32]  # [N], that there is any
 
 
 class Answers(NamedTuple):
@@ -238,6 +302,15 @@ def digit_score(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     digits = np.exp(logits - highest[:, None]).sum(axis=1)
     score: NDArray[np.float32] = digits / (digits + np.exp(-highest))
     return score
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn logits float32 into probabilities, in their place."""
+    np.negative(logits, out=logits)
+    with np.errstate(over="ignore"):
+        np.exp(logits, out=logits)
+    logits += 1
+    return np.reciprocal(logits, out=logits)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

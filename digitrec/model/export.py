@@ -36,7 +36,7 @@ def export_ink(network: "nn.Module") -> bytes:
     Raises:
         AssertionError: what was exported gives other logits.
     """
-    from digitrec.datasets.synthetic.scanner import INK_SIDE
+    from digitrec.normalize.squared import INK_SIDE
 
     return _exported(network, INK_SIDE, ["marks", "written"])
 

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 ACCEPT, REVIEW = "accept", "review"
 # Why a digit goes to review: codes that stay what they are.
-LOW_CONFIDENCE, NOT_A_DIGIT = "low-confidence", "not-a-digit"
+LOW_CONFIDENCE, NOT_A_DIGIT, UNCLEAR = "low-confidence", "not-a-digit", "unclear"
+
+# Where the ink network's word alone counts; chosen on papers drawn for its training.
+MAX_BLANK, MIN_WRITTEN = 0.05, 0.95
 
 
 class Decided(NamedTuple):
@@ -31,6 +34,10 @@ class Policy:
     max_error: float | None = None  # the error budget it keeps, a share; None: it claims none
     min_confidence: float | None = None  # None: any will do
     min_digit_score: float | None = None  # None: any will do, the bundle may not know it
+    # Of a scan that was looked at closely, the probability that anything is written there: up to
+    # the first it is blank, between the two a person looks at it.
+    max_blank: float = MAX_BLANK
+    min_written: float = MIN_WRITTEN
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -45,11 +52,14 @@ class Policy:
     def accepted(
         self, confidences: NDArray[np.floating], digit_score: NDArray[np.floating]
     ) -> NDArray[np.bool_]:
-        """Tell which digits are accepted: bool [N]; see `decide`."""
+        """Tell which digits are accepted, if they are written for sure: bool [N]; see `decide`."""
         return self._is_sure(confidences) & self._is_digit(digit_score)
 
     def decide(
-        self, confidences: NDArray[np.floating], digit_score: NDArray[np.floating]
+        self,
+        confidences: NDArray[np.floating],
+        digit_score: NDArray[np.floating],
+        written: NDArray[np.floating],
     ) -> Decided:
         """Decide what becomes of N digits.
 
@@ -57,6 +67,8 @@ class Policy:
             confidences: float [N], the probability that the digit is right.
             digit_score: float [N], how much the scan looks like one digit; NaN where the bundle
                 does not know, which is no reason for a review.
+            written: float [N], the probability that anything is written there; NaN where nothing
+                asked for a closer look.
         """
         decisions = np.full(len(confidences), ACCEPT, object)
         reasons = np.full(len(confidences), None, object)
@@ -72,6 +84,13 @@ class Policy:
             reasons[k] = (
                 f"{NOT_A_DIGIT}: its digit score is {digit_score[k]:.3f}, "
                 f"{self.min_digit_score:.3f} is needed"
+            )
+        # Nor does it matter what digit it is like while it may be none at all.
+        for k in np.flatnonzero(written < self.min_written):
+            decisions[k] = REVIEW
+            reasons[k] = (
+                f"{UNCLEAR}: that anything is written there is {written[k]:.3f} likely, "
+                f"{self.min_written:.3f} is needed"
             )
         return Decided(decisions, reasons)
 

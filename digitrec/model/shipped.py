@@ -10,3 +10,8 @@ SHIPPED = {
     "cascade": ASSETS / "cascade",
 }
 DEFAULT = "cascade"
+
+
+def shipped_ink() -> bytes:
+    """Return the ONNX file of the ink network that comes with the package."""
+    return (ASSETS / "ink" / "ink.onnx").read_bytes()

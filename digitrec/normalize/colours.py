@@ -9,6 +9,7 @@ from numba.extending import register_jitable
 
 from digitrec.normalize.arrays import LARGE, Counts, Figures, Image
 from digitrec.normalize.histogram import border_median, count_sides
+from digitrec.normalize.jit import compiled
 
 
 @register_jitable
@@ -121,3 +122,17 @@ def to_grey(pixels: Image, counts: Counts) -> tuple[Image, bool]:
         return _first_channel(pixels), False
     direction = _ink_direction(pixels, counts)
     return _unmixed(pixels, direction), direction.sum() < 0
+
+
+@compiled("uint8[:,::1](uint8[:,:,::1])")
+def grey_of(pixels: Image) -> Image:
+    """Bring a scan to grey, ink and paper as far apart as its colours have them.
+
+    Args:
+        pixels: uint8 [H, W, C], grey (C = 1), RGB or RGBA, C-contiguous and writeable.
+
+    Returns:
+        uint8 [H, W]; of a scan in colour, its ink is dark.
+    """
+    grey, _ = to_grey(pixels, np.empty((4, 256), np.int32))
+    return grey

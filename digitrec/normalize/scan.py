@@ -13,6 +13,10 @@ pixels, and put into 28×28 so that their centre of mass lies at the centre (Yad
 6. the longer side becomes 20 pixels, the centre of mass the centre, full ink 255 (`render.py`)
 
 A scan that is like that already passes unchanged.
+
+That is the quick path. It goes by contrast, size and straight lines, and can be mistaken about what
+is print, dirt or desk: `is_plain` says where it can't, and else `marks.py` goes by what the ink
+network marks.
 """
 
 import functools
@@ -29,13 +33,23 @@ from digitrec.runtime.interrupt import interrupt_waits
 from digitrec.storage.cache import is_complete, one_compiles, say_complete, usable_folder
 
 # Goes into every bundle's card: a new number where the output for some scan changes.
-NORMALIZER_VERSION = "2"
+NORMALIZER_VERSION = "3"
 
 # Larger scans are shrunk to this first: time grows with the pixels. If the digit is only a small
 # part of one, so that it has less than DIGIT_SIDE then, it is cut out of the scan as it was.
 WORKING_SIDE, DIGIT_SIDE = 256, 80
 # Worth a note: ink up to this contrast, light from this slope on, and strokes changed by more.
 FAINT, SLOPING, CHANGED = 50.0, 20.0, 0.05
+# Of a plain scan: where nothing differs from the paper by so much, it is blank for sure.
+NOTHING = 2.5
+# Ink as near to the border as this share of a side may be print that goes on beyond it, and what
+# is smaller than the second may be print beside which nobody wrote.
+NEAR, SMALL = 0.04, 0.35
+# A frame has ink in its corners, this share of its sides long; a line is so many times as long as
+# wide, and this share of the scan.
+CORNER, LINE, LONG = 0.125, 4.0, 0.75
+# Fewer pixels than this tell the ink network nothing that the quick path does not know.
+TINY = 12
 
 
 class Normalized(NamedTuple):
@@ -58,6 +72,7 @@ class Normalized(NamedTuple):
     specks: float = 0  # how many were removed
     cut_off: float = 0  # how many pieces were removed that reach in over the border
     pieces: float = 1  # of how many the digit consists
+    marked: bool = False  # the ink network says where the ink is, not the quick path
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -80,6 +95,7 @@ class Normalized(NamedTuple):
             return []
         notes = [
             (self.blank, self._why_blank),
+            (self.marked, "looked at closely"),
             (self.inverted and not self.blank, "light on dark"),
             (self.contrast < FAINT and not self.blank, f"faint: {self.contrast:.0f} of 255"),
             (self.slope >= SLOPING, f"uneven light: {self.slope:.0f} of 255"),
@@ -113,6 +129,43 @@ def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return inspect(pixels).image
 
 
+def is_plain(found: Normalized, shape: tuple[int, int]) -> bool:
+    """Say whether the quick path can't be mistaken about what is ink, as far as a scan tells.
+
+    Args:
+        found: by `inspect`.
+        shape: the scan's height and width in pixels.
+    """
+    if found.done or max(shape) < TINY:
+        return True
+    if found.blank:
+        return found.contrast < NOTHING and not found.lines
+    odd = (found.touches or found.lines or found.specks or found.cut_off or found.pieces > 1
+           or found.slope >= SLOPING or found.contrast < FAINT)  # fmt: skip
+    return not odd and _stands_free(found, shape) and not _has_corners(found.ink)
+
+
+def _stands_free(found: Normalized, shape: tuple[int, int]) -> bool:
+    """Say whether ink is away from the border, and neither a line across nor lost in the scan."""
+    left, top, width, height = found.box
+    tall, wide = shape
+    near = NEAR * max(shape)
+    if left < near or top < near or left + width > wide - near or top + height > tall - near:
+        return False
+    if height < SMALL * tall:
+        return False
+    across = width > LINE * height and width > LONG * wide
+    return not across and not (height > LINE * width and height > LONG * tall)
+
+
+def _has_corners(ink: NDArray[np.uint8]) -> bool:
+    """Say whether there is ink in three corners of its box or in all: a frame, or a part of one."""
+    rows, columns = (max(1, int(CORNER * side)) for side in ink.shape)
+    sides = [ink[part, :] for part in (slice(rows), slice(-rows, None))]
+    corners = [side[:, part] for side in sides for part in (slice(columns), slice(-columns, None))]
+    return sum(bool(corner.any()) for corner in corners) >= 3
+
+
 def inspect(pixels: NDArray[np.uint8]) -> Normalized:
     """Normalize one scan, see `normalize`, and tell what was found on the way."""
     longer = max(pixels.shape[:2])
@@ -140,7 +193,7 @@ def _around(
 
 
 def _normalized(pixels: NDArray[np.uint8]) -> Normalized:
-    find_ink, render, is_mnist_like = load()
+    find_ink, render, is_mnist_like, _ = load()
     flags = pixels.flags
     # What image files give may be read-only, or a part of a larger array.
     if not (flags.c_contiguous and flags.writeable):
@@ -165,6 +218,27 @@ def _normalized(pixels: NDArray[np.uint8]) -> Normalized:
         image, ink, 1.0, int(left), int(top), False, bool(blank), bool(inverted), bool(touches),
         width, factor, *counted,
     )  # fmt: skip
+
+
+def at_working_size(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Shrink a large scan to what is looked at closely; a smaller one stays as it is."""
+    longer = max(pixels.shape[:2])
+    return pixels if longer <= WORKING_SIDE else _shrunk(pixels, longer / WORKING_SIDE)
+
+
+def grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring pixels as `normalize` takes them to grey uint8 [H, W], as far apart as their colours.
+
+    White ink that white paper would hide is dark in it.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    _, _, _, grey_of = load()
+    pixels = np.ascontiguousarray(pixels)
+    shades: NDArray[np.uint8] = grey_of(pixels if pixels.flags.writeable else pixels.copy())
+    if pixels.shape[2] == 4 and shades.min() == shades.max():
+        return np.asarray(255 - pixels[:, :, 3])
+    return shades
 
 
 def _shrunk(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -205,10 +279,11 @@ def _functions() -> tuple[Callable[..., Any], ...]:
     # the next one in this process fails.
     with interrupt_waits():
         importlib.import_module("numba.core.caching")
+    from digitrec.normalize.colours import grey_of
     from digitrec.normalize.render import is_mnist_like, render
     from digitrec.normalize.segment import find_ink
 
-    return find_ink, render, is_mnist_like
+    return find_ink, render, is_mnist_like, grey_of
 
 
 if __name__ == "__main__":  # what a set-up runs, so that nobody waits later

@@ -12,7 +12,7 @@ import pytest
 
 from digitrec import reader
 from digitrec.batch import isolated
-from digitrec.batch.isolated import join, read_isolated
+from digitrec.batch.isolated import read_isolated
 from digitrec.datasets.labelled import png
 from digitrec.errors import RunError, ScanError
 from digitrec.inputs.decode import Decoded, decode

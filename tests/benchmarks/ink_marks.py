@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from digitrec.datasets.synthetic.ink_samples import as_marks, draw_written, with_a_pen
 from digitrec.datasets.synthetic.papers import HELD_BACK, KINDS
-from digitrec.datasets.synthetic.scanner import INK_SIDE, squared, squared_cover, squared_place
+from digitrec.normalize.squared import INK_SIDE, squared, squared_cover, squared_place
 from digitrec.datasets.synthetic.sets import draw_digit
 from digitrec.inputs.decode import decode
 from digitrec.model.bundle import load_bundle

@@ -12,14 +12,9 @@ from digitrec.datasets.synthetic.digits import Strokes
 from digitrec.datasets.synthetic.negatives import any_digit, letter, scribble, sign
 from digitrec.datasets.synthetic.papers import draw_paper, shine
 from digitrec.datasets.synthetic.pen import any_hand, write
-from digitrec.datasets.synthetic.scanner import (
-    INK_SIDE,
-    Scanned,
-    scan_paper,
-    squared,
-    squared_cover,
-)
+from digitrec.datasets.synthetic.scanner import Scanned, scan_paper
 from digitrec.datasets.synthetic.sheet import Plane, Sheet
+from digitrec.normalize.squared import INK_SIDE, squared, squared_cover
 
 EMPTY_SHARE = 0.28  # of the samples nobody wrote on
 LEAST_CONTRAST = 6.0  # grey levels between ink and paper

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from digitrec.datasets.synthetic.sheet import Plane
 
 Scan = NDArray[np.uint8]
-INK_SIDE = 64  # of what the ink network sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +71,3 @@ def _stretched(scan: Scan, cover: Plane, rng: Generator) -> tuple[Scan, Plane]:
         np.asarray(cv2.resize(scan, size, interpolation=cv2.INTER_AREA), np.uint8),
         np.asarray(cv2.resize(cover, size, interpolation=cv2.INTER_AREA), np.float32),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a scan lies in the square that the ink network sees: rows and columns of it."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-
-def squared_place(shape: tuple[int, int]) -> Place:
-    """Say where a scan of a height and width lies in the square: whole, in the middle."""
-    scale = INK_SIDE / max(shape)
-    height, width = (max(1, round(side * scale)) for side in shape)
-    return Place((INK_SIDE - height) // 2, (INK_SIDE - width) // 2, height, width)
-
-
-def squared(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bring pixels uint8 [H, W] to [64, 64]: proportions kept, the border's pixels repeated."""
-    return np.asarray(_squared(pixels), np.uint8)
-
-
-def squared_cover(cover: Plane) -> Plane:
-    """Bring a cover float32 [H, W] to [64, 64] in the same way."""
-    return np.asarray(_squared(cover), np.float32)
-
-
-def _squared(pixels: NDArray[np.uint8] | Plane) -> cv2.typing.MatLike:
-    place = squared_place((pixels.shape[0], pixels.shape[1]))
-    shrinks = max(pixels.shape) > INK_SIDE
-    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    inner = cv2.resize(pixels, (place.width, place.height), interpolation=way)
-    foot, right = INK_SIDE - place.top - place.height, INK_SIDE - place.left - place.width
-    return cv2.copyMakeBorder(inner, place.top, foot, place.left, right, cv2.BORDER_REPLICATE)

@@ -1,0 +1,90 @@
+"""A closer look: what the quick path is not certain of is read by what the ink network marks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitrec.model.engine import InkEngine
+from digitrec.normalize.arrays import SIDE
+from digitrec.normalize.marks import box_of_marks, from_marks
+from digitrec.normalize.scan import Normalized, grey
+from digitrec.normalize.squared import INK_SIDE, squared
+
+# In pixels of the square: what is smaller is cut out of the scan, and looked at once more.
+SMALL = 20
+# Of its size there is paper on all sides then.
+MARGIN = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a closer look at one scan gave."""
+
+    written: float  # the probability that anything is written there
+    found: Normalized | None  # None: nothing that is marked is large enough for a digit
+    chance: NDArray[np.float32]  # [64, 64] of the square, that a pixel is handwriting
+    shown: tuple[int, int, int, int]  # what the square shows: left, top, width, height in pixels
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The normalized scan uint8 [28, 28]; zero where nothing was found."""
+        return np.zeros((SIDE, SIDE), np.uint8) if self.found is None else self.found.image
+
+
+def look_at(scans: Sequence[NDArray[np.uint8]], ink: InkEngine) -> list[Look]:
+    """Look closely at N scans.
+
+    Args:
+        scans: pixels uint8 [H, W], [H, W, 3] or [H, W, 4], of the working size at most.
+        ink: the network that marks.
+    """
+    shades = [grey(pixels) for pixels in scans]
+    looks = _looks(shades, [(0, 0, one.shape[1], one.shape[0]) for one in shades], ink)
+    closer = {k: box for k, look in enumerate(looks) if (box := _closer(look, shades[k]))}
+    again = _looks([shades[k] for k in closer], list(closer.values()), ink)
+    for k, look in zip(closer, again, strict=True):
+        # What stands alone in it looks written in a small part of a scan: the whole one says.
+        written = min(look.written, looks[k].written)
+        looks[k] = Look(written, look.found, look.chance, look.shown)
+    return looks
+
+
+def _looks(
+    shades: Sequence[NDArray[np.uint8]],
+    boxes: Sequence[tuple[int, int, int, int]],
+    ink: InkEngine,
+) -> list[Look]:
+    """Look at a part of each of N scans in grey."""
+    parts = [
+        one[top : top + height, left : left + width]
+        for one, (left, top, width, height) in zip(shades, boxes, strict=True)
+    ]
+    squares = np.empty((len(parts), INK_SIDE, INK_SIDE), np.uint8)
+    for k, part in enumerate(parts):
+        squares[k] = squared(part)
+    marks = ink.look(squares)
+    looks = []
+    for part, box, chance, written in zip(parts, boxes, *marks, strict=True):
+        found = from_marks(part, chance)
+        if found is not None:
+            found = found._replace(left=found.left + box[0], top=found.top + box[1])
+        looks.append(Look(float(written), found, chance, box))
+    return looks
+
+
+def _closer(look: Look, shades: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
+    """Say which part of a scan to look at once more; None: what is marked is large enough."""
+    box = box_of_marks(look.chance, (shades.shape[0], shades.shape[1]))
+    if box is None:
+        return None
+    left, top, width, height = box
+    side = max(width, height)
+    if side >= SMALL / INK_SIDE * max(shades.shape):
+        return None
+    margin = max(round(MARGIN * side), 4)
+    first_x, first_y = max(left - margin, 0), max(top - margin, 0)
+    end_x = min(left + width + margin, shades.shape[1])
+    end_y = min(top + height + margin, shades.shape[0])
+    return first_x, first_y, end_x - first_x, end_y - first_y

@@ -1,0 +1,112 @@
+"""What the ink network marks → 28×28: which marks are the digit's, and the ink within them.
+
+The network says of each pixel of a square of 64×64 how likely it is handwriting. Of the scan's own
+pixels there, ink is what differs from the paper beside the strokes, so that their soft edges stay.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from digitrec.normalize.arrays import Image, Soft
+from digitrec.normalize.scan import Normalized, load
+from digitrec.normalize.squared import INK_SIDE, squared_place, unsquared
+
+# From this probability on a pixel of the square is marked.
+MARK = 0.5
+# A piece of less than this share of the largest one is no part of the digit.
+PIECE = 0.1
+# In pixels of the square: less than this is no digit.
+LEAST_PIXELS, LEAST_HEIGHT = 16, 9
+# Strokes' soft edges reach as far as marks are this likely, and paper begins below `PAPER`.
+EDGE, PAPER = 0.3, 0.1
+# Grey levels between ink and paper, below which marks say better than the levels what is ink.
+PALE = 40.0
+# Weaker ink than this share of the full one is the paper's texture.
+TEXTURE = 0.15
+
+
+def from_marks(grey: Image, chance: Soft) -> Normalized | None:
+    """Bring the ink of what is marked to 28×28.
+
+    Args:
+        grey: the scan, uint8 [H, W].
+        chance: that a pixel of the square is handwriting, 0 to 1: float32 [64, 64].
+
+    Returns:
+        The normalized scan, or None where nothing that is marked is large enough for a digit.
+    """
+    kept = _kept(chance)
+    if kept is None:
+        return None
+    own = np.where(cv2.dilate(kept, np.ones((3, 3), np.uint8)) > 0, chance, np.float32(0))
+    fine = unsquared(own, (grey.shape[0], grey.shape[1]))
+    x, y, width, height = cv2.boundingRect((fine > PAPER).astype(np.uint8))
+    reach = 3
+    top, left = max(y - reach, 0), max(x - reach, 0)
+    part = np.s_[top : y + height + reach, left : x + width + reach]
+    strength, step = _strength(grey[part], fine[part])
+    inner_x, inner_y, columns, rows = cv2.boundingRect(strength)
+    if not columns:
+        return None
+    ink = np.ascontiguousarray(strength[inner_y : inner_y + rows, inner_x : inner_x + columns])
+    _, render, _, _ = load()
+    full = ink[ink > ink.max() // 3]
+    image, (width_of, factor) = render(ink, float(np.median(full)))
+    return Normalized(
+        image,
+        ink,
+        left=left + inner_x,
+        top=top + inner_y,
+        inverted=step < 0,
+        width=width_of,
+        factor=factor,
+        contrast=abs(step),
+        marked=True,
+    )
+
+
+def box_of_marks(chance: Soft, shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """Return where what is marked lies in a scan of a shape: left, top, width, height in pixels.
+
+    None: nothing is marked. However little it is, it counts: the scan may be large.
+    """
+    x, y, width, height = cv2.boundingRect((chance > MARK).astype(np.uint8))
+    if not width:
+        return None
+    place, scale = squared_place(shape), max(shape) / INK_SIDE
+    left, top = max(x - place.left, 0), max(y - place.top, 0)
+    return int(left * scale), int(top * scale), math.ceil(width * scale), math.ceil(height * scale)
+
+
+def _kept(chance: Soft) -> Image | None:
+    """Mark the pixels of the pieces that make a digit, uint8 [64, 64]; None: there are none."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats((chance > MARK).astype(np.uint8))
+    if count < 2:
+        return None
+    areas = stats[:, cv2.CC_STAT_AREA]
+    areas[0] = 0
+    large = areas >= PIECE * areas.max()
+    top = stats[large, cv2.CC_STAT_TOP]
+    bottom = top + stats[large, cv2.CC_STAT_HEIGHT]
+    if areas[large].sum() < LEAST_PIXELS or bottom.max() - top.min() < LEAST_HEIGHT:
+        return None
+    return np.asarray(large.astype(np.uint8)[pieces])
+
+
+def _strength(grey: Image, fine: Soft) -> tuple[Image, float]:
+    """Return the ink's strength uint8 [h, w], and how many grey levels ink is darker than paper."""
+    inside = float(np.median(grey[fine > min(0.6, 0.9 * float(fine.max()))]))
+    near = cv2.dilate((fine > EDGE).astype(np.uint8), np.ones((5, 5), np.uint8))
+    ring = grey[(near > 0) & (fine < PAPER)]
+    outside = float(np.median(ring)) if ring.size else 255.0 * (inside < 128)
+    step = outside - inside
+    by_level = (outside - grey) / np.float32(step if abs(step) > 1 else 1)
+    by_mark = np.clip(2 * fine, 0, 1)
+    sure = min(abs(step) / PALE, 1.0)
+    ink = np.clip(by_level, 0, 1) * by_mark
+    if sure < 1:
+        ink = sure * ink + (1 - sure) * np.clip(4 * fine - 1.5, 0, 1)
+    ink[ink < TEXTURE] = 0
+    return np.rint(255 * ink).astype(np.uint8), step
