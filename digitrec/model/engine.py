@@ -84,7 +84,7 @@ class NetworkEngine:
 
     def __init__(self, bundle: Bundle, settings: EngineSettings = ONE_CORE) -> None:
         self.card, self._batch_size = bundle.card, settings.batch_size
-        self.ink = InkEngine(bundle, settings)
+        self.ink = InkEngine(bundle.ink, f"the ink network of bundle {bundle.card.id}", settings)
         with _usable(f"the network of bundle {bundle.card.id}"):
             self._session = _session(bundle.onnx, settings)
             _check_signature(self._session)
@@ -133,14 +133,19 @@ class CascadeEngine:
 class InkEngine:
     """An ink network, ready to run.
 
+    Args:
+        onnx: its ONNX file.
+        name: what it is called where it can't be used.
+        settings: how it is run.
+
     Raises:
-        BundleError: the bundle's ONNX file is none that this program can run, or its input or
-            outputs are of other names, types or shapes.
+        BundleError: the ONNX file is none that this program can run, or its input or outputs are
+            of other names, types or shapes.
     """
 
-    def __init__(self, bundle: Bundle, settings: EngineSettings = ONE_CORE) -> None:
-        with _usable(f"the ink network of bundle {bundle.card.id}"):
-            self._session = _session(bundle.ink, settings)
+    def __init__(self, onnx: bytes, name: str, settings: EngineSettings = ONE_CORE) -> None:
+        with _usable(name):
+            self._session = _session(onnx, settings)
             _check_ink_signature(self._session)
 
     def look(self, scans: NDArray[np.uint8]) -> "Marks":

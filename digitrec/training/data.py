@@ -11,10 +11,12 @@ from digitrec.datasets import mnist
 from digitrec.datasets.labelled import calibration_indices, validation_indices
 from digitrec.datasets.synthetic.sets import draw_digits, draw_junk
 from digitrec.model.bundle import describe_data
+from digitrec.model.engine import InkEngine
+from digitrec.model.shipped import shipped_ink
 from digitrec.normalize.scan import normalize
+from digitrec.training.closer import NOT_A_DIGIT, looked_at
 from digitrec.training.recipes import Recipe
 
-NOT_A_DIGIT = 10  # the label of junk
 COARSE = (7, 16)  # pixels that a coarse scan's ink has along its longer side
 
 # Images uint8 [N, 28, 28] and labels uint8 [N].
@@ -44,6 +46,9 @@ def training_parts(recipe: Recipe, data: Path | None) -> dict[str, Arrays]:
     if recipe.junk:
         junk = draw_junk(recipe.junk, recipe.seed)
         parts["junk"] = junk, np.full(len(junk), NOT_A_DIGIT, np.uint8)
+    if recipe.papers:
+        ink = InkEngine(shipped_ink(), "the ink network that digitrec ships")
+        parts["papers"] = looked_at(*parts["mnist:train"], recipe.papers, recipe.seed, ink)
     return parts
 
 

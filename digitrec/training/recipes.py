@@ -32,6 +32,7 @@ class Recipe:
     coarse: int = 0  # of its images once more, as scans of few pixels give them
     drawn: int = 0  # drawn digits, in the styles that MNIST lacks
     junk: int = 0  # drawn scans that show no digit
+    papers: int = 0  # drawn papers, written or empty, as a closer look reads them
     # How far `augment` goes: each image by a random share of these.
     clean_share: float = 0.0  # share of the images that stay as they are
     drawn_strength: float = 1.0  # of it all, on what is drawn: it varies of itself
@@ -122,6 +123,7 @@ ROBUST = Recipe(
     coarse=5_000,
     drawn=12_000,
     junk=4_000,
+    papers=16_000,
     clean_share=0.1,
     drawn_strength=0.4,
     rotation=15,

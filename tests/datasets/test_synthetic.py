@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from digitrec.cli import main
 from digitrec.datasets.labelled import load_labelled
-from digitrec.datasets.synthetic.digits import DIGIT_STYLES, Strokes
+from digitrec.datasets.synthetic.digits import DIGIT_STYLES
+from digitrec.datasets.synthetic.strokes import Strokes
 from digitrec.datasets.synthetic.letters import LETTERS, SIGNS
 from digitrec.datasets.synthetic.negatives import JUNK
 from digitrec.datasets.synthetic.pen import any_hand, write

@@ -4,9 +4,17 @@ from collections.abc import Callable
 
 from numpy.random import Generator
 
-from digitrec.datasets.synthetic.strokes import Stroke, arc
-
-Strokes = list[Stroke]
+from digitrec.datasets.synthetic.rare_digits import (
+    four_phi,
+    four_sail,
+    nine_from_left,
+    nine_hooked,
+    nine_turned,
+    one_long,
+    seven_footed,
+    zero_hooked,
+)
+from digitrec.datasets.synthetic.strokes import Stroke, Strokes, arc
 
 # As many corners to a line as fit: one on each would be twice as long.
 # fmt: off
@@ -351,8 +359,8 @@ def _nine_open(r: Generator) -> Strokes:
 # The variants of each digit: all are drawn equally often.
 # What stands twice is drawn twice as often.
 DIGIT_STYLES: tuple[tuple[Callable[[Generator], Strokes], ...], ...] = (
-    (_zero, _zero_curled, _zero_begun, _zero_slashed),
-    (_one, _one_flag, _one_high, _one_high, _one_foot),
+    (_zero, _zero_curled, _zero_begun, _zero_slashed, zero_hooked),
+    (_one, _one_flag, _one_high, _one_high, _one_foot, one_long),
     (_two, _two_looped, _two_wavy, _two_angular),
     (_three, _three_flat, _three_looped),
     (
@@ -365,10 +373,23 @@ DIGIT_STYLES: tuple[tuple[Callable[[Generator], Strokes], ...], ...] = (
         _four_crossed,
         _four_low,
         _four_low,
+        four_phi,
+        four_sail,
     ),
     (_five, _five_bent, _five_hook),
     (_six, _six_straight, _six_curled),
-    (_seven, _seven_curved, _seven_barred),
+    (_seven, _seven_curved, _seven_barred, seven_footed),
     (_eight, _eight_waist, _eight_stacked, _eight_open),
-    (_nine, _nine_curled, _nine_curled, _nine_bent, _nine_begun, _nine_angular, _nine_open),
+    (
+        _nine,
+        _nine_curled,
+        _nine_curled,
+        _nine_bent,
+        _nine_begun,
+        _nine_angular,
+        _nine_open,
+        nine_turned,
+        nine_from_left,
+        nine_hooked,
+    ),
 )

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from digitrec.datasets.synthetic.digits import Strokes
+from digitrec.datasets.synthetic.digits import DIGIT_STYLES
 from digitrec.datasets.synthetic.negatives import any_digit, letter, scribble, sign
 from digitrec.datasets.synthetic.papers import draw_paper, shine
 from digitrec.datasets.synthetic.pen import any_hand, write
 from digitrec.datasets.synthetic.scanner import Scanned, scan_paper
 from digitrec.datasets.synthetic.sheet import Plane, Sheet
+from digitrec.datasets.synthetic.strokes import Strokes
 from digitrec.normalize.squared import INK_SIDE, squared, squared_cover
 
 EMPTY_SHARE = 0.28  # of the samples nobody wrote on
@@ -75,6 +76,12 @@ def any_writing(images: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
 def drawn_ink(strokes: Callable[[Generator], Strokes], rng: Generator) -> NDArray[np.uint8]:
     """Write strokes in any hand."""
     return _cut(255 - write(strokes(rng), any_hand(rng), rng))
+
+
+def written_ink(digit: int, rng: Generator) -> NDArray[np.uint8]:
+    """Write a digit in any of its variants and in any hand, cut to its ink: uint8 [H, W]."""
+    variants = DIGIT_STYLES[digit]
+    return drawn_ink(variants[rng.integers(len(variants))], rng)
 
 
 def _cut(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:

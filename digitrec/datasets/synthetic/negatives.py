@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from digitrec.datasets.synthetic.digits import DIGIT_STYLES, Strokes
+from digitrec.datasets.synthetic.digits import DIGIT_STYLES
 from digitrec.datasets.synthetic.letters import LETTERS, SIGNS
+from digitrec.datasets.synthetic.strokes import Strokes
 
 
 def any_digit(rng: Generator) -> Strokes:

@@ -8,9 +8,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from digitrec.datasets.labelled import png
-from digitrec.datasets.synthetic.digits import DIGIT_STYLES, Strokes
+from digitrec.datasets.synthetic.digits import DIGIT_STYLES
 from digitrec.datasets.synthetic.negatives import JUNK
 from digitrec.datasets.synthetic.pen import any_hand, write
+from digitrec.datasets.synthetic.strokes import Strokes
 from digitrec.normalize.scan import normalize
 from digitrec.storage.files import check_is_free, replacing
 

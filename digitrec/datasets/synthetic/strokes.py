@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 # A corner (x to the right, y down); one named twice stays a corner where others are rounded.
 Corner = tuple[float, float]
 Stroke = list[Corner]
+Strokes = list[Stroke]
 # A line of points float64 [N, 2].
 Line = NDArray[np.float64]
 
