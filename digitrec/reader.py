@@ -23,7 +23,7 @@ from digitrec.model.engine import ONE_CORE, Engine, EngineSettings, kept_engine,
 from digitrec.model.policy import ACCEPT, REVIEW, Decided, Policy
 from digitrec.model.shipped import DEFAULT
 from digitrec.normalize.arrays import SIDE
-from digitrec.normalize.scan import Normalized, at_working_size, inspect, is_plain
+from digitrec.normalize.scan import Normalized, at_working_size, inspect, is_plain, nothing_marked
 from digitrec.readings import BLANK, ERROR, NO_DIGIT, Reading, Readings, join
 
 if TYPE_CHECKING:
@@ -270,6 +270,7 @@ def _look_closer(
             found.note(k, look.found)
         elif look.written <= policy.max_blank:
             found.decisions[k], found.scans[k] = BLANK, 0
+            found.note(k, nothing_marked())
         # Else there is nothing better than what the quick path found, if it did; as nothing large
         # enough is marked, that is unclear however likely something is written.
         else:

@@ -1,16 +1,19 @@
 """Why a scan was read so: what was taken for ink, what the network saw, and what that is like."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.datasets.examples import Example, nearest
+from digitrec.ink import look_at
+from digitrec.inputs.decode import decode
 from digitrec.inputs.fetch import content
 from digitrec.model.engine import Engine
-from digitrec.normalize.scan import Normalized, inspect
+from digitrec.normalize.arrays import SIDE
+from digitrec.normalize.scan import Normalized, at_working_size, inspect
 from digitrec.reader import read_contents
-from digitrec.readings import Reading
+from digitrec.readings import BLANK, ERROR, Reading
 
 # A second digit is worth a word from this probability on.
 POSSIBLE = 0.05
@@ -22,7 +25,7 @@ class Explanation:
 
     reading: Reading
     pixels: NDArray[np.uint8] | None  # uint8 [H, W], [H, W, 3] or [H, W, 4]; None: unreadable
-    normalized: Normalized | None
+    normalized: Normalized | None  # what was read, by the quick path or by a closer look
     nearest: tuple[Example, ...]  # what of MNIST the scan is most like; none for a blank one
 
     @property
@@ -49,15 +52,27 @@ class Explanation:
 
 def explain(path: str, engine: Engine) -> Explanation:
     """Read the scan in an image file, and tell what happened on the way."""
-    seen: list[tuple[NDArray[np.uint8], Normalized]] = []
-
-    def watched(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        seen.append((pixels, inspect(pixels)))
-        return seen[-1][1].image
-
-    [reading] = read_contents([content(path)], 1, engine, normalizer=watched)
-    if not seen:
+    found = content(path)
+    readings = read_contents([found], 1, engine, with_notes=True)
+    [reading] = readings
+    if reading.decision == ERROR or not isinstance(found, bytes):
         return Explanation(reading, None, None, ())
-    [(pixels, normalized)] = seen
-    alike = () if normalized.blank else tuple(nearest(normalized.image))
-    return Explanation(replace(reading, notes=normalized.words), pixels, normalized, alike)
+    pixels = decode(found).pixels
+    normalized = inspect(pixels)
+    if readings.looked[0]:
+        normalized = _looked(pixels, engine) or normalized
+    if reading.decision == BLANK:
+        normalized = normalized._replace(blank=True, image=np.zeros((SIDE, SIDE), np.uint8))
+    alike = () if reading.digit is None else tuple(nearest(normalized.image))
+    return Explanation(reading, pixels, normalized, alike)
+
+
+def _looked(pixels: NDArray[np.uint8], engine: Engine) -> Normalized | None:
+    """Return what a closer look finds in a scan, its place in pixels of the scan."""
+    small = at_working_size(pixels)
+    [look] = look_at([small], engine.ink)
+    if look.found is None:
+        return None
+    scale = max(pixels.shape[:2]) / max(small.shape[:2])
+    left, top = int(look.found.left * scale), int(look.found.top * scale)
+    return look.found._replace(scale=scale, left=left, top=top)

@@ -82,6 +82,8 @@ class Normalized(NamedTuple):
 
     @property
     def _why_blank(self) -> str:
+        if self.marked:
+            return "nothing is marked as handwriting"
         if self.lines:
             return "nothing within the printed lines"
         if self.pieces:
@@ -95,7 +97,7 @@ class Normalized(NamedTuple):
             return []
         notes = [
             (self.blank, self._why_blank),
-            (self.marked, "looked at closely"),
+            (self.marked and not self.blank, "looked at closely"),
             (self.inverted and not self.blank, "light on dark"),
             (self.contrast < FAINT and not self.blank, f"faint: {self.contrast:.0f} of 255"),
             (self.slope >= SLOPING, f"uneven light: {self.slope:.0f} of 255"),
@@ -113,6 +115,12 @@ class Normalized(NamedTuple):
     def words(self) -> str | None:
         """The notes in one line; None where nothing was odd."""
         return "; ".join(self.notes) or None
+
+
+def nothing_marked() -> Normalized:
+    """Return what is told of a scan in which the ink network marks nothing."""
+    empty = np.zeros((SIDE, SIDE), np.uint8)
+    return Normalized(empty, empty[:1, :1], blank=True, marked=True)
 
 
 def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -5,13 +5,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from digitrec.evaluation.explain import Explanation
-from digitrec.normalize.scan import Normalized
+from digitrec.normalize.scan import Normalized, grey
 from digitrec.plots.style import NEUTRAL, RIGHT, drawing
+
+INK = "#1f5fb4"  # in the second picture
 
 
 def explanation(name: str, one: Explanation, path: Path) -> None:
@@ -50,14 +53,16 @@ def _scan(axes: Axes, pixels: NDArray[np.uint8], normalized: Normalized) -> None
 
 
 def _ink(axes: Axes, pixels: NDArray[np.uint8], normalized: Normalized) -> None:
-    axes.set_title("2. what counts as ink:\nthe rest was left out")
+    axes.set_title("2. what counts as ink, in blue:\nthe rest was left out")
     _still(axes)
+    axes.imshow(255 - (255 - grey(pixels)) // 2, cmap="gray", vmin=0, vmax=255)
     ink = np.zeros(pixels.shape[:2], np.uint8)
     if not normalized.blank:
         left, top, width, height = normalized.box
         place = ink[top : top + height, left : left + width]
         place[:] = cv2.resize(normalized.ink, place.shape[::-1], interpolation=cv2.INTER_AREA)
-    axes.imshow(ink, cmap="gray_r", vmin=0, vmax=max(int(ink.max()), 1))
+    shows = ink / max(int(ink.max()), 1)
+    axes.imshow(np.dstack([np.full((*ink.shape, 3), to_rgb(INK)), shows]))
 
 
 def _seen(axes: Axes, normalized: Normalized) -> None:

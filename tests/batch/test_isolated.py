@@ -19,7 +19,7 @@ from digitrec.inputs.decode import Decoded, decode
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import Engine
 from digitrec.reader import Content, read_contents
-from digitrec.readings import ERROR
+from digitrec.readings import ERROR, join
 from tests.small_mnist.make import Digits
 
 KILL, STALL, SILENT_EXIT = b"kill me", b"let me sleep", b"leave"

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from digitrec.datasets.synthetic.ink_samples import as_marks, draw_written, with_a_pen
 from digitrec.datasets.synthetic.papers import HELD_BACK, KINDS
-from digitrec.normalize.squared import INK_SIDE, squared, squared_cover, squared_place
 from digitrec.datasets.synthetic.sets import draw_digit
 from digitrec.inputs.decode import decode
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import Engine, open_engine
+from digitrec.normalize.squared import INK_SIDE, squared, squared_cover, squared_place
 from digitrec.reader import Readings, read_scans
 from digitrec.training.ink import validation_digits
 

@@ -8,8 +8,8 @@ import pytest
 from digitrec.datasets.synthetic import ink_samples, papers
 from digitrec.datasets.synthetic.ink_samples import draw_samples, draw_written
 from digitrec.datasets.synthetic.papers import HELD_BACK, KINDS, TRAINED, draw_paper
-from digitrec.normalize.squared import INK_SIDE, squared, squared_place
 from digitrec.datasets.synthetic.sets import draw_digits
+from digitrec.normalize.squared import INK_SIDE, squared, squared_place
 
 SHAPES = ((64, 64), (12, 90), (130, 20))
 IMAGES = draw_digits(40, 0)[0]

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from digitrec.cli import main
 from digitrec.datasets.labelled import load_labelled
 from digitrec.datasets.synthetic.digits import DIGIT_STYLES
-from digitrec.datasets.synthetic.strokes import Strokes
 from digitrec.datasets.synthetic.letters import LETTERS, SIGNS
 from digitrec.datasets.synthetic.negatives import JUNK
 from digitrec.datasets.synthetic.pen import any_hand, write
 from digitrec.datasets.synthetic.printed import FONTS, LIKE_DIGITS, plotted, printed
 from digitrec.datasets.synthetic.sets import JUNK_FOLDER, draw_digits, draw_junk, draw_junk_scan
-from digitrec.datasets.synthetic.strokes import Stroke, arc, curve, shaken
+from digitrec.datasets.synthetic.strokes import Stroke, Strokes, arc, curve, shaken
 from digitrec.normalize.scan import normalize
 
 VARIANTS = {

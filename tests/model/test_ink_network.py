@@ -13,9 +13,9 @@ import digitrec
 from digitrec.datasets.synthetic.ink_samples import as_marks, draw_written, drawn_ink
 from digitrec.datasets.synthetic.negatives import any_digit
 from digitrec.datasets.synthetic.papers import HELD_BACK, TRAINED
-from digitrec.normalize.squared import squared, squared_cover
 from digitrec.model.export import export_ink
 from digitrec.model.ink_network import InkNet
+from digitrec.normalize.squared import squared, squared_cover
 
 SHIPPED = Path(digitrec.__file__).parent / "assets" / "ink"
 
