@@ -16,7 +16,7 @@ from digitrec.inputs.shards import ShardReader, row_contents
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import ONE_CORE, EngineSettings, kept_engine
 from digitrec.normalize.scan import load
-from digitrec.reader import read_contents
+from digitrec.pipeline import read_contents
 from digitrec.readings import Readings
 from digitrec.storage.folder import Folder
 from digitrec.storage.paths import readable

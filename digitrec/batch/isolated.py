@@ -24,7 +24,7 @@ from digitrec.errors import RunError, ScanError
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import open_engine
 from digitrec.normalize.scan import load
-from digitrec.reader import Content, read_contents
+from digitrec.pipeline import Content, read_contents
 from digitrec.readings import Readings, join
 
 # Longer than any scan within the bounds takes on a busy machine.

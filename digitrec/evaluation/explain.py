@@ -12,7 +12,7 @@ from digitrec.inputs.fetch import content
 from digitrec.model.engine import Engine
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.scan import Normalized, at_working_size, inspect
-from digitrec.reader import read_contents
+from digitrec.pipeline import read_contents
 from digitrec.readings import BLANK, ERROR, Reading
 
 # A second digit is worth a word from this probability on.

@@ -10,7 +10,8 @@ from digitrec.evaluation.scores import COVERAGES, NO_DIGIT, Measured
 from digitrec.inputs.fetch import contents
 from digitrec.model.engine import Engine
 from digitrec.model.policy import ACCEPT, REVIEW
-from digitrec.reader import Normalizer, Scan, read_contents, read_scans
+from digitrec.pipeline import Normalizer, read_contents
+from digitrec.reader import Scan, read_scans
 from digitrec.readings import BLANK, ERROR, Readings
 from digitrec.storage.uris import Remote
 

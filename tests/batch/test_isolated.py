@@ -18,7 +18,7 @@ from digitrec.errors import RunError, ScanError
 from digitrec.inputs.decode import Decoded, decode
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import Engine
-from digitrec.reader import Content, read_contents
+from digitrec.pipeline import Content, read_contents
 from digitrec.readings import ERROR, join
 from tests.small_mnist.make import Digits
 

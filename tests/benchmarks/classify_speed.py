@@ -91,7 +91,7 @@ from digitrec.batch.parts import part_table, write_part
 from digitrec.batch.stats import stats_of
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import open_engine
-from digitrec.reader import read_contents
+from digitrec.pipeline import read_contents
 from digitrec.inputs.fetch import contents
 from digitrec.inputs.listing import list_inputs
 from digitrec.storage.folder import open_folder

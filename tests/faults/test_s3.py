@@ -15,7 +15,7 @@ from pyarrow import dataset, fs
 from digitrec.batch.manifest import read_run
 from digitrec.model.engine import Engine
 from digitrec.model.policy import ACCEPT
-from digitrec.reader import read_contents
+from digitrec.pipeline import read_contents
 from digitrec.readings import Readings
 from digitrec.storage.folder import Folder, open_folder
 from digitrec.storage.uris import open_uri
