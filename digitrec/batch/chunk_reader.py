@@ -39,6 +39,11 @@ class Read:
         """How many of the files hold further frames."""
         return int(self.readings.more_frames.sum())
 
+    @property
+    def looked(self) -> int:
+        """How many of the scans took a closer look."""
+        return int(self.readings.looked.sum())
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkReader:

@@ -82,6 +82,7 @@ def _summary(total: Stats) -> dict[str, Any]:
     return {
         "digits": {str(digit): total.digits[str(digit)] for digit in range(10)},
         "first_frames": total.first_frames,
+        "looked_closer": total.looked,
     }
 
 
@@ -129,7 +130,7 @@ class Classifier:
         read = self.reader.read(chunk, self.folder, len(chunk), here=here)
         start = time.perf_counter()
         rows = part_table(chunk.shown, read.readings, with_notes=self.reader.with_notes)
-        counted = stats_of(rows, read.frames, read.readings.seconds)
+        counted = stats_of(rows, read.frames, read.looked, read.readings.seconds)
         counted.seconds["write"] = time.perf_counter() - start
         self._write(chunk.number, rows, counted, read.stamps)
         return counted
@@ -160,9 +161,11 @@ class Classifier:
         seconds = {
             stage: sum(some.get(stage, 0.0) for some in spent) for stage in spent[0] | spent[1]
         }
-        counted = stats_of(rows, int((stamps < 0).sum()), seconds)
+        looked = kept.stats.looked + read.looked
+        counted = stats_of(rows, int((stamps < 0).sum()), looked, seconds)
         self._write(chunk.number, rows, counted, stamps.tolist())
-        return replace(stats_of(new, read.frames, read.readings.seconds), changed=int(stale.sum()))
+        made = stats_of(new, read.frames, read.looked, read.readings.seconds)
+        return replace(made, changed=int(stale.sum()))
 
     def _write(self, number: int, rows: pa.Table, counted: Stats, stamps: list[int]) -> None:
         check_run_id(self.folder, str(self.identity["run_id"]))

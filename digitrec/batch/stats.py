@@ -30,6 +30,7 @@ class Stats:
 
     rows: int = 0
     first_frames: int = 0  # scans whose file holds further frames, which were left out
+    looked: int = 0  # readings that took a closer look; a scan read again counts again
     decisions: Counter[str] = field(default_factory=Counter)
     digits: Counter[str] = field(default_factory=Counter)
     reviews: Counter[str] = field(default_factory=Counter)  # by reason code
@@ -42,6 +43,7 @@ class Stats:
         """Add another part's counts to these."""
         self.rows += other.rows
         self.first_frames += other.first_frames
+        self.looked += other.looked
         self.decisions += other.decisions
         self.digits += other.digits
         self.reviews += other.reviews
@@ -65,18 +67,20 @@ class Stats:
         return cls(**content)
 
 
-def stats_of(rows: pa.Table, frames: int, seconds: dict[str, float]) -> Stats:
+def stats_of(rows: pa.Table, frames: int, looked: int, seconds: dict[str, float]) -> Stats:
     """Count the rows of a part.
 
     Args:
         rows: in the schema of `parts`.
         frames: how many of the scans' files hold further frames.
+        looked: how many took a closer look.
         seconds: by stage, what the part took so far.
     """
     decisions = rows["decision"].cast(pa.string())
     return Stats(
         rows=len(rows),
         first_frames=frames,
+        looked=looked,
         decisions=Counter(decisions.to_pylist()),
         digits=Counter(map(str, rows["digit"].drop_null().to_pylist())),
         reviews=_codes(rows, decisions, REVIEW),

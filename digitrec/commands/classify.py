@@ -54,6 +54,13 @@ def _summary(run: dict[str, Any], out: str) -> str:
         if counts[title]:
             items = ", ".join(f"{name or 'no ending'} {n:,}" for name, n in counts[title].items())
             lines.append(f"{title:<13}{items}")
+    if run["looked_closer"]:
+        share = 100 * run["looked_closer"] / run["counts"]["rows"]
+        spent = 100 * run["seconds"]["ink"] / sum(run["seconds"].values())
+        lines.append(
+            f"odd scans    {run['looked_closer']:,} of them ({share:.1f} %) were looked at closely, "
+            f"in {spent:.0f} % of the time"
+        )
     if run["first_frames"]:
         lines.append(
             f"frames       of {run['first_frames']:,} files the first frame alone was read"

@@ -28,7 +28,7 @@ class Policy:
     """From where on a digit is accepted; what has less goes to review.
 
     Raises:
-        ValueError: a setting is not from 0 to 1.
+        ValueError: a setting is not from 0 to 1, or what is blank is written too.
     """
 
     max_error: float | None = None  # the error budget it keeps, a share; None: it claims none
@@ -43,6 +43,10 @@ class Policy:
         for name, value in asdict(self).items():
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must be from 0 to 1, not {value}")
+        if self.max_blank > self.min_written:
+            raise ValueError(
+                f"max_blank must be at most min_written, {self.min_written}, not {self.max_blank}"
+            )
 
     @property
     def id(self) -> str:
@@ -59,7 +63,7 @@ class Policy:
         self,
         confidences: NDArray[np.floating],
         digit_score: NDArray[np.floating],
-        written: NDArray[np.floating],
+        written: NDArray[np.floating] | None = None,
     ) -> Decided:
         """Decide what becomes of N digits.
 
@@ -68,7 +72,7 @@ class Policy:
             digit_score: float [N], how much the scan looks like one digit; NaN where the bundle
                 does not know, which is no reason for a review.
             written: float [N], the probability that anything is written there; NaN where nothing
-                asked for a closer look.
+                asked for a closer look. None: nowhere.
         """
         decisions = np.full(len(confidences), ACCEPT, object)
         reasons = np.full(len(confidences), None, object)
@@ -86,7 +90,9 @@ class Policy:
                 f"{self.min_digit_score:.3f} is needed"
             )
         # Nor does it matter what digit it is like while it may be none at all.
-        for k in np.flatnonzero(written < self.min_written):
+        unclear = () if written is None else np.flatnonzero(written < self.min_written)
+        for k in unclear:
+            assert written is not None
             decisions[k] = REVIEW
             reasons[k] = (
                 f"{UNCLEAR}: that anything is written there is {written[k]:.3f} likely, "

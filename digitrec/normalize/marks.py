@@ -60,11 +60,17 @@ def from_marks(grey: Image, chance: Soft) -> Normalized | None:
         left=left + inner_x,
         top=top + inner_y,
         inverted=step < 0,
+        touches=_touches(left + inner_x, top + inner_y, ink, grey),
         width=width_of,
         factor=factor,
         contrast=abs(step),
         marked=True,
     )
+
+
+def _touches(left: int, top: int, ink: Image, grey: Image) -> bool:
+    bottom, right = top + ink.shape[0], left + ink.shape[1]
+    return left == 0 or top == 0 or bottom == grey.shape[0] or right == grey.shape[1]
 
 
 def box_of_marks(chance: Soft, shape: tuple[int, int]) -> tuple[int, int, int, int] | None:

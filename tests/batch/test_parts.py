@@ -41,7 +41,7 @@ def table_of(readings: Readings, *names: str) -> pa.Table:
 
 def test_rows_are_the_contracts(readings: Readings, tmp_path: Path) -> None:
     table = part_table(["a.png", "b\\\\c.png", "d\\xff.png"], readings)
-    write_part(open_folder(tmp_path), 12, table, stats_of(table, 0, {}), OURS)
+    write_part(open_folder(tmp_path), 12, table, stats_of(table, 0, 0, {}), OURS)
     [file] = tmp_path.iterdir()
     assert file.name == "part-000012.parquet"
     assert parquet.read_metadata(file).row_group(0).column(0).compression == "ZSTD"
@@ -80,20 +80,20 @@ def test_the_schema_as_text() -> None:
 
 def test_a_failed_write_leaves_the_old_part(readings: Readings, tmp_path: Path) -> None:
     table, folder = table_of(readings, "a", "b", "c"), open_folder(tmp_path)
-    write_part(folder, 0, table, stats_of(table, 0, {}), OURS)
+    write_part(folder, 0, table, stats_of(table, 0, 0, {}), OURS)
     with pytest.raises(AttributeError):
-        write_part(folder, 0, "no table", stats_of(table, 0, {}), OURS)  # type: ignore[arg-type]
+        write_part(folder, 0, "no table", stats_of(table, 0, 0, {}), OURS)  # type: ignore[arg-type]
     [file] = tmp_path.iterdir()
     assert parquet.read_table(file).num_rows == 3
 
 
 def test_tallies_add_up_and_travel(readings: Readings) -> None:
-    part = stats_of(table_of(readings, "a", "b", "c"), 1, readings.seconds)
+    part = stats_of(table_of(readings, "a", "b", "c"), 1, 2, readings.seconds)
     total = Stats()
     total.add(part)
     total.add(Stats.from_json(part.to_json()))
     assert total.rows == 6
-    assert total.first_frames == 2
+    assert (total.first_frames, total.looked) == (2, 4)
     assert total.decisions == {"accept": 2, "blank": 2, "error": 2}
     assert total.digits == {"7": 2}
     assert total.errors == {"not-an-image": 2}
@@ -104,7 +104,7 @@ def test_a_part_is_held_against_its_chunk(readings: Readings, tmp_path: Path) ->
     folder = open_folder(tmp_path)
     expected = ["a", "b", "b"]  # two units of one name are two
     table = table_of(readings, *expected)
-    part = stats_of(table, 0, {})
+    part = stats_of(table, 0, 0, {})
     write_part(folder, 3, table, part, OURS, [7, -8, 0])
     again = check_part(folder, part_name(3), expected, OURS)
     assert again.stats.decisions == part.decisions

@@ -28,6 +28,7 @@ from digitrec.model.card import (
 )
 from digitrec.model.engine import open_engine
 from digitrec.model.network import DigitNet
+from digitrec.model.shipped import shipped_ink
 from digitrec.model.onnx_file import check_self_contained
 from digitrec.model.policy import Policy
 from digitrec.model.shipped import SHIPPED
@@ -245,7 +246,7 @@ def hidden(where: str) -> onnx.ModelProto:
 def test_no_network_reads_a_file_beside_it(where: str, copy: Path) -> None:
     content = hidden(where).SerializeToString()
     put(copy / "small", content)
-    edit(copy / "small", lambda card: card.update(id=network_id(content)))
+    edit(copy / "small", lambda card: card.update(id=network_id(content, shipped_ink())))
     rebind(copy / "small")
     refused(copy / "small", "external data")
 
@@ -294,7 +295,7 @@ def as_bundle(folder: Path, network: onnx.ModelProto) -> Path:
     """Put another network into a bundle, with all ids and hashes that belong to it."""
     content = network.SerializeToString()
     put(folder, content)
-    edit(folder, lambda card: card.update(id=network_id(content)))
+    edit(folder, lambda card: card.update(id=network_id(content, shipped_ink())))
     rebind(folder)
     return folder
 

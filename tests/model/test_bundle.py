@@ -38,7 +38,7 @@ def saved(trained: DigitNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_files_are_the_contracts(saved: Path, trained: DigitNet) -> None:
-    names = {"digit_recognition_model.pt", "model.onnx", "card.json"}
+    names = {"digit_recognition_model.pt", "model.onnx", "ink.onnx", "card.json"}
     assert {path.name for path in saved.iterdir()} == names
     content = torch.load(saved / "digit_recognition_model.pt", weights_only=True)
     assert content["architecture"] == "DigitNet"

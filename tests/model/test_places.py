@@ -194,7 +194,7 @@ def test_a_local_bundle_loads_without_pyarrow() -> None:
 def test_members_are_copied_as_they_were_checked(tmp_path: Path) -> None:
     save_cascade(tmp_path, "small", SHIPPED["large"], 0.5, Calibration())
     names = {file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.*")}
-    files = ("card.json", "digit_recognition_model.pt", "model.onnx")
+    files = ("card.json", "digit_recognition_model.pt", "ink.onnx", "model.onnx")
     assert names == {
         "card.json",
         *(f"{name}/{file}" for name in ("small", "large") for file in files),

@@ -37,6 +37,21 @@ def test_both_doubts_are_not_a_digit_and_a_bound_is_enough() -> None:
     assert len(policy.decide(np.zeros(0), np.zeros(0)).decisions) == 0
 
 
+def test_what_may_be_no_writing_goes_to_review_as_unclear() -> None:
+    written = np.array([0.949, 0.95, np.nan, 0.5], np.float32)
+    decisions, reasons = Policy(min_digit_score=0.5).decide(CONFIDENCES, SCORES, written)
+    assert decisions.tolist() == ["review", "accept", "review", "review"]
+    assert [None if why is None else why.split(":")[0] for why in reasons] == [
+        "unclear", None, "not-a-digit", "unclear",
+    ]  # fmt: skip
+    assert reasons[3] == "unclear: that anything is written there is 0.500 likely, 0.950 is needed"
+
+
+def test_what_is_called_blank_is_not_accepted_too() -> None:
+    with pytest.raises(ValueError, match="max_blank must be at most min_written"):
+        Policy(max_blank=0.6, min_written=0.5)
+
+
 def test_its_id_is_of_its_content() -> None:
     ids = {
         policy.id
@@ -45,15 +60,19 @@ def test_its_id_is_of_its_content() -> None:
             Policy(max_error=0.001),
             Policy(min_confidence=0.001),
             Policy(min_digit_score=0.001),
+            Policy(max_blank=0.001),
+            Policy(min_written=0.99),
         )
     }
-    assert len(ids) == 4
+    assert len(ids) == 6
     assert all(len(one) == 12 and set(one) <= set("0123456789abcdef") for one in ids)
     assert Policy(min_confidence=1).id == Policy(min_confidence=1.0).id
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), float("inf")])
-@pytest.mark.parametrize("name", ["max_error", "min_confidence", "min_digit_score"])
+@pytest.mark.parametrize(
+    "name", ["max_error", "min_confidence", "min_digit_score", "max_blank", "min_written"]
+)
 def test_a_bound_is_from_0_to_1(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be from 0 to 1"):
         Policy(**{name: value})
