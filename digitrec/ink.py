@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from digitrec.model.engine import InkEngine
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.marks import box_of_marks, from_marks
-from digitrec.normalize.scan import Normalized, grey
+from digitrec.normalize.scan import Normalized, grey, is_grey
 from digitrec.normalize.squared import INK_SIDE, squared
 
 # In pixels of the square: what is smaller is cut out of the scan, and looked at once more.
 SMALL = 20
 # Of its size there is paper on all sides then.
 MARGIN = 0.4
+# Where it is known what is paper, so much of a side is put around a scan that shows none.
+PAPER_MARGIN = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,16 @@ class Look:
         return np.zeros((SIDE, SIDE), np.uint8) if self.found is None else self.found.image
 
 
-def look_at(scans: Sequence[NDArray[np.uint8]], ink: InkEngine) -> list[Look]:
+def look_at(
+    scans: Sequence[NDArray[np.uint8]], ink: InkEngine, *, light: bool | None = None
+) -> list[Look]:
     """Look closely at N scans.
 
     Args:
         scans: pixels uint8 [H, W], [H, W, 3] or [H, W, 4], of the working size at most.
         ink: the network that marks.
+        light: whether ink is lighter than paper, where a scan in grey alone does not tell; None:
+            that is not known.
     """
     shades = [grey(pixels) for pixels in scans]
     looks = _looks(shades, [(0, 0, one.shape[1], one.shape[0]) for one in shades], ink)
@@ -48,7 +54,39 @@ def look_at(scans: Sequence[NDArray[np.uint8]], ink: InkEngine) -> list[Look]:
         # What stands alone in it looks written in a small part of a scan: the whole one says.
         written = min(look.written, looks[k].written)
         looks[k] = Look(written, look.found, look.chance, look.shown)
+    if light is not None:
+        _look_with_paper(scans, shades, looks, ink, light)
     return looks
+
+
+def _look_with_paper(
+    scans: Sequence[NDArray[np.uint8]],
+    shades: Sequence[NDArray[np.uint8]],
+    looks: list[Look],
+    ink: InkEngine,
+    light: bool,
+) -> None:
+    """Look again, with paper put around, where a look is in doubt what is ink and what is paper."""
+    doubtful = [
+        k
+        for k, look in enumerate(looks)
+        if is_grey(scans[k])
+        and (look.found is None or (look.found.touches and look.found.inverted != light))
+    ]
+    margins = [max(2, round(PAPER_MARGIN * max(shades[k].shape))) for k in doubtful]
+    around = [
+        np.pad(
+            shades[k], margin, constant_values=int(np.percentile(shades[k], 10 if light else 90))
+        )
+        for k, margin in zip(doubtful, margins, strict=True)
+    ]
+    boxes = [(0, 0, one.shape[1], one.shape[0]) for one in around]
+    for k, margin, look in zip(doubtful, margins, _looks(around, boxes, ink), strict=True):
+        if look.found is not None and look.found.inverted == light:
+            found = look.found
+            moved = found._replace(left=max(found.left - margin, 0), top=max(found.top - margin, 0))
+            shown = (-margin, -margin, *look.shown[2:])
+            looks[k] = Look(look.written, moved, look.chance, shown)
 
 
 def _looks(

@@ -15,7 +15,7 @@ from digitrec.errors import ScanError
 from digitrec.ink import look_at
 from digitrec.inputs.decode import Decoded, decode
 from digitrec.model.engine import Engine, or_unknown
-from digitrec.model.policy import ACCEPT, REVIEW, Decided, Policy
+from digitrec.model.policy import ACCEPT, REVIEW, Decided
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.scan import (
     Normalized,
@@ -34,6 +34,8 @@ Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 STAGES = ("read", "decode", "normalize", "ink", "infer")
 # Scans whose pixels are kept for a closer look.
 AT_ONCE = 256
+# Whether ink is lighter than paper, as a user says it; None: as most scans that come together say.
+INK: dict[str, bool | None] = {"auto": None, "dark": False, "light": True}
 NO_PIXELS = np.zeros((1, 1), np.uint8)
 
 
@@ -45,6 +47,7 @@ def read_contents(
     normalizer: Normalizer | None = None,
     *,
     with_notes: bool = False,
+    light: bool | None = None,
 ) -> Readings:
     """Read N scans as they come.
 
@@ -56,24 +59,26 @@ def read_contents(
         normalizer: brings pixels to 28×28 in another way, for comparisons; nothing is looked at
             closely then. None: digitrec's own.
         with_notes: also tell what digitrec's own normalizer finds odd about each scan.
+        light: whether ink is lighter than paper, where a scan alone does not tell; None: nobody
+            knows.
     """
     clock, coming = _Clock(), iter(contents)
     pieces = []
     for start in range(0, max(count, 1), AT_ONCE):
         found = _nothing_yet(min(AT_ONCE, count - start), normalizer, with_notes=with_notes)
         _prepare(found, islice(coming, AT_ONCE), start, on_scan, normalizer, clock)
-        pieces.append(_read(found, engine, clock))
+        pieces.append(_read(found, engine, clock, light))
     return replace(join(pieces), seconds=clock.seconds)
 
 
-def _read(found: "_Prepared", engine: Engine, clock: "_Clock") -> Readings:
+def _read(found: "_Prepared", engine: Engine, clock: "_Clock", light: bool | None) -> Readings:
     """Read scans that are prepared, some of them after a closer look."""
     policy, said = engine.card.policy, _Said(len(found.scans))
     said.put(np.flatnonzero((found.decisions == ACCEPT) & ~found.odd), found.scans, engine)
     accepted = policy.accepted(said.confidences, said.digit_score)
     doubted = (found.decisions == ACCEPT) & ~found.is_done & ~(accepted & ~found.odd)
     clock.stop("infer")
-    written = _look_closer(found, np.flatnonzero(doubted), policy, engine)
+    written = _look_closer(found, np.flatnonzero(doubted), engine, light)
     clock.stop("ink")
     shown = (found.decisions == ACCEPT) & found.scans.any(axis=(1, 2))
     said.put(np.flatnonzero(shown & doubted), found.scans, engine)
@@ -97,6 +102,7 @@ def _read(found: "_Prepared", engine: Engine, clock: "_Clock") -> Readings:
         agreement=said.agreement,
         more_frames=found.more_frames,
         looked=doubted,
+        light=found.light,
     )
 
 
@@ -134,19 +140,19 @@ class _Said:
 
 
 def _look_closer(
-    found: "_Prepared", which: NDArray[np.intp], policy: Policy, engine: Engine
+    found: "_Prepared", which: NDArray[np.intp], engine: Engine, light: bool | None
 ) -> NDArray[np.float32]:
     """Look closely at some scans: their pixels in 28×28, and what is blank, are changed.
 
     Returns:
         The probability that anything is written, float32 [N]; NaN for all others.
     """
-    written = np.full(len(found.scans), np.nan, np.float32)
-    looks = look_at([found.pixels[k] for k in which], engine.ink)
+    policy, written = engine.card.policy, np.full(len(found.scans), np.nan, np.float32)
+    looks = look_at([found.pixels[k] for k in which], engine.ink, light=light)
     for k, look in zip(which, looks, strict=True):
         written[k] = look.written
         if look.found is not None:
-            found.scans[k] = look.found.image
+            found.scans[k], found.light[k] = look.found.image, look.found.inverted
             found.note(k, look.found)
         elif look.written <= policy.max_blank:
             found.decisions[k], found.scans[k] = BLANK, 0
@@ -171,6 +177,7 @@ class _Prepared:
     more_frames: NDArray[np.bool_]
     odd: NDArray[np.bool_]  # the quick path may be mistaken about what is ink
     is_done: NDArray[np.bool_]  # normalized in another way, or already: there is nothing to look at
+    light: NDArray[np.bool_]
     pixels: list[NDArray[np.uint8]]  # of what may be looked at closely, of the working size
     with_notes: bool
 
@@ -191,6 +198,7 @@ def _nothing_yet(count: int, normalizer: Normalizer | None, *, with_notes: bool)
         more_frames=np.zeros(count, bool),
         odd=np.zeros(count, bool),
         is_done=np.full(count, normalizer is not None),
+        light=np.zeros(count, bool),
         pixels=[NO_PIXELS] * count,
         with_notes=with_notes,
     )
@@ -230,7 +238,7 @@ def _prepare(
 def _normalize(found: _Prepared, k: int, pixels: NDArray[np.uint8]) -> None:
     """Take one scan the quick path, and keep what a closer look at it needs."""
     normalized = inspect(pixels)
-    found.scans[k] = normalized.image
+    found.scans[k], found.light[k] = normalized.image, normalized.done or normalized.inverted
     found.note(k, normalized)
     found.is_done[k] = normalized.done
     found.odd[k] = not is_plain(normalized, (pixels.shape[0], pixels.shape[1]))

@@ -15,8 +15,8 @@ from digitrec.model.bundle import load_bundle, with_policy
 from digitrec.model.engine import ONE_CORE, Engine, EngineSettings, kept_engine
 from digitrec.model.policy import Policy
 from digitrec.model.shipped import DEFAULT
-from digitrec.pipeline import Content, Normalizer, read_contents
-from digitrec.readings import Reading, Readings
+from digitrec.pipeline import INK, Content, Normalizer, read_contents
+from digitrec.readings import Reading, Readings, agreed_light, in_doubt
 
 if TYPE_CHECKING:
     from digitrec.inputs.batches import Batch
@@ -26,13 +26,17 @@ Scan = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 EXPECTED = "expected uint8 [H, W], [H, W, 3] or [H, W, 4]"
 
 
-def read(scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT) -> list[Reading]:
+def read(
+    scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT, *, ink: str = "auto"
+) -> list[Reading]:
     """Read digits, in this process.
 
     Args:
         scans: paths of image files, contents of image files, or pixel arrays (uint8 or bool, grey
             [H, W] or [H, W, 1], RGB [H, W, 3] or RGBA [H, W, 4]); a single one is a list of one.
         model: a shipped bundle's name, a bundle's folder or a run folder.
+        ink: `dark` on lighter paper, or `light` on darker; `auto` where each scan says it, and
+            where one does not, as the others do.
 
     Returns:
         One Reading for each scan, in order. A scan that can't be read, such as an array of another
@@ -46,7 +50,7 @@ def read(scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT) 
         >>> reading.digit, reading.decision
         (7, 'accept')
     """
-    return Reader(model, with_notes=True).read(scans)
+    return Reader(model, with_notes=True, ink=ink).read(scans)
 
 
 class Reader:
@@ -63,10 +67,13 @@ class Reader:
             file_name.
         policy: when a digit is accepted; None: the bundle's own.
         with_notes: also tell what is odd about each scan, in `notes`.
+        ink: see `read`; of a batch each scan is read by itself, so that all batches of a pipeline
+            are read alike.
         engine: how the networks are run.
 
     Raises:
         BundleError: `model` is no bundle.
+        ValueError: `ink` is something else.
 
     Examples:
         >>> scans = ray.data.read_binary_files("scans", include_paths=True)
@@ -80,6 +87,7 @@ class Reader:
         column: str | None = None,
         policy: Policy | None = None,
         with_notes: bool = False,
+        ink: str = "auto",
         engine: EngineSettings = ONE_CORE,
     ) -> None:
         bundle = load_bundle(model)
@@ -87,13 +95,24 @@ class Reader:
             bundle = with_policy(bundle, policy)
         self._bundle, self._settings = bundle, engine
         self._column, self._with_notes = column, with_notes
+        if ink not in INK:
+            raise ValueError(f"ink must be one of {', '.join(INK)}, not {ink}")
+        self._light = INK[ink]
 
     def read(self, scans: Scan | Iterable[Scan]) -> list[Reading]:
         """Read scans; see the function `read`."""
         if isinstance(scans, (str, bytes, os.PathLike, np.ndarray)):
             scans = [scans]
         contents = list(map(_content, scans))
-        return list(self._readings(contents, len(contents)))
+        readings = self._readings(contents, len(contents), self._light)
+        if self._light is not None or (light := agreed_light(readings)) is None:
+            return list(readings)
+        doubtful = np.flatnonzero(in_doubt(readings, light))
+        again = self._readings([contents[k] for k in doubtful], len(doubtful), light)
+        found = list(readings)
+        for k, reading in zip(doubtful, again, strict=True):
+            found[k] = reading
+        return found
 
     def __call__(self, batch: "Batch") -> "Batch":
         """Read a batch: give it back with the columns of `SCHEMA` (but `path`) put beside its own.
@@ -116,12 +135,12 @@ class Reader:
         from digitrec.schema import reading_columns
 
         scans = scans_of(batch, scan_column(batch, self._column))
-        readings = self._readings(_contents(scans), len(scans))
+        readings = self._readings(_contents(scans), len(scans), self._light)
         return with_columns(batch, reading_columns(readings, with_notes=self._with_notes))
 
-    def _readings(self, contents: Iterable[Content], count: int) -> Readings:
+    def _readings(self, contents: Iterable[Content], count: int, light: bool | None) -> Readings:
         engine = kept_engine(self._bundle, self._settings)
-        return read_contents(contents, count, engine, with_notes=self._with_notes)
+        return read_contents(contents, count, engine, with_notes=self._with_notes, light=light)
 
 
 def _contents(scans: Sequence[Any]) -> Iterator[Content]:

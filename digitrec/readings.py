@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitrec.model.policy import ACCEPT, REVIEW
+
 BLANK, ERROR = "blank", "error"  # decisions beside ACCEPT and REVIEW
 NO_DIGIT = -1  # in columns of digits
+# Scans agree on what is ink if so many say the same, of at least so many.
+AGREED, LEAST_SAID = 0.95, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Readings:
     more_frames: NDArray[np.bool_]  # [N]: the file holds further frames, which were left out
     # [N]: read by what the ink network marks, not by the quick path alone.
     looked: NDArray[np.bool_]
+    light: NDArray[np.bool_]  # [N]: the ink is lighter than the paper
     seconds: dict[str, float] = field(default_factory=dict)  # stage → time spent in it
 
     def __len__(self) -> int:
@@ -89,3 +94,30 @@ def join(pieces: Sequence[Readings]) -> Readings:
     for stage, spent in stages:
         seconds[stage] = seconds.get(stage, 0.0) + spent
     return Readings(**columns, seconds=seconds)
+
+
+def agreed_light(readings: Readings, first: int | None = None) -> bool | None:
+    """Say whether scans that came together have light ink on dark paper; None: they do not agree.
+
+    Those that were accepted have a say, if there are enough of them.
+
+    Args:
+        readings: of scans that were each read by itself.
+        first: how many of them are asked; None: all.
+    """
+    said = readings.light[:first][readings.decisions[:first] == ACCEPT]
+    if len(said) < LEAST_SAID:
+        return None
+    share = float(said.mean())
+    return share > 0.5 if max(share, 1 - share) >= AGREED else None
+
+
+def in_doubt(readings: Readings, light: bool) -> NDArray[np.bool_]:
+    """Say which scans, each read by itself, may be read otherwise by who knows their ink: bool [N].
+
+    Args:
+        readings: of the scans.
+        light: their ink is lighter than their paper.
+    """
+    other = readings.has_digit & (readings.light != light)
+    return np.asarray(readings.looked & (other | (readings.decisions == REVIEW)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from digitrec.batch.chunks import CHUNKS, Chunk
+from digitrec.batch.ink_sample import kept_light, light_of
 from digitrec.batch.isolated import CHUNK_DEATHS, STALL_SECONDS, read_isolated
 from digitrec.errors import RunError, ScanError
 from digitrec.inputs.fetch import contents
@@ -16,8 +17,8 @@ from digitrec.inputs.shards import ShardReader, row_contents
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import ONE_CORE, EngineSettings, kept_engine
 from digitrec.normalize.scan import load
-from digitrec.pipeline import read_contents
-from digitrec.readings import Readings
+from digitrec.pipeline import INK, read_contents
+from digitrec.readings import Readings, in_doubt
 from digitrec.storage.folder import Folder
 from digitrec.storage.paths import readable
 from digitrec.storage.uris import Remote
@@ -55,6 +56,7 @@ class ChunkReader:
     options: InputOptions = DEFAULT_OPTIONS
     allow_missing: bool = False  # what can't be found or opened is a fact, however much it is
     engine: EngineSettings = ONE_CORE
+    ink: str = "auto"  # of scans that show no paper: see `ink_sample`
 
     @property
     def shards(self) -> ShardReader:
@@ -78,16 +80,37 @@ class ChunkReader:
         Raises:
             RunError: most of it can't be read for reasons of its surroundings.
         """
+
+        def alone(some: Chunk) -> Readings:
+            return self._read(some, folder, len(some), None, here=here).readings
+
+        if self.ink != "auto":
+            return self._read(chunk, folder, units, INK[self.ink], here=here)
+        if chunk.number != 0 or kept_light(folder) is not None:
+            return self._read(chunk, folder, units, light_of(folder, alone), here=here)
+        # The first chunk is the sample itself, and mostly read well.
+        found = self._read(chunk, folder, units, None, here=here)
+        light = light_of(folder, lambda some: found.readings)
+        if light is None or not in_doubt(found.readings, light).any():
+            return found
+        return self._read(chunk, folder, units, light, here=here)
+
+    def _read(
+        self, chunk: Chunk, folder: Folder, units: int, light: bool | None, *, here: bool
+    ) -> Read:
+        """Read scans whose ink is lighter than paper, or darker, where one alone does not tell."""
         stamps: list[int] = []
         if here:
             scans = self._contents(chunk, units, stamps, _StallAlarm())
-            readings = read_isolated(scans, self.bundle, with_notes=self.with_notes)
+            readings = self._isolated(scans, light)
         else:
-            readings = self._as_worker(chunk, folder, units, stamps)
+            readings = self._as_worker(chunk, folder, units, stamps, light)
         signs = np.where(readings.more_frames, -1, 1)
         return Read(readings, (np.array(stamps, np.int64) * signs).tolist())
 
-    def _as_worker(self, chunk: Chunk, folder: Folder, units: int, stamps: list[int]) -> Readings:
+    def _as_worker(
+        self, chunk: Chunk, folder: Folder, units: int, stamps: list[int], light: bool | None
+    ) -> Readings:
         """Read in this process, or with care if this chunk's readers died before."""
         mark = f"{CHUNKS}/{chunk.number:06d}.begun"
         deaths = _count(folder, mark)
@@ -95,7 +118,7 @@ class ChunkReader:
         alarm = _StallAlarm()
         scans = self._contents(chunk, units, stamps, alarm)
         if deaths >= CHUNK_DEATHS:
-            readings = read_isolated(scans, self.bundle, with_notes=self.with_notes)
+            readings = self._isolated(scans, light)
         else:
             try:
                 readings = read_contents(
@@ -104,11 +127,15 @@ class ChunkReader:
                     kept_engine(self.bundle, self.engine),
                     alarm,
                     with_notes=self.with_notes,
+                    light=light,
                 )
             finally:
                 alarm.off()
         folder.delete(mark)
         return readings
+
+    def _isolated(self, scans: Iterator[bytes | ScanError], light: bool | None) -> Readings:
+        return read_isolated(scans, self.bundle, with_notes=self.with_notes, light=light)
 
     def _contents(
         self, chunk: Chunk, units: int, stamps: list[int], alarm: "_StallAlarm"

@@ -10,6 +10,7 @@ import pyarrow as pa
 from digitrec.batch import again
 from digitrec.batch.chunk_reader import ChunkReader
 from digitrec.batch.chunks import Chunk, ramp, read_chunk
+from digitrec.batch.ink_sample import kept_light
 from digitrec.batch.manifest import check_run_id
 from digitrec.batch.parts import (
     Identity,
@@ -36,6 +37,7 @@ def classify(
     model: str = DEFAULT,
     *,
     with_notes: bool = False,
+    ink: str = "auto",
     engine: EngineSettings = ONE_CORE,
 ) -> Outcome:
     """Classify every scan of the inputs into a result folder, or go on with that.
@@ -44,6 +46,7 @@ def classify(
         settings: what the run is told.
         model: a shipped bundle's name, a bundle's folder or a run folder.
         with_notes: a last column `notes` tells what is odd about each scan.
+        ink: of scans that show no paper, `dark` or `light`; `auto`: as the others have it.
         engine: how the networks are run.
 
     Raises:
@@ -65,7 +68,7 @@ def classify(
         return Classifier(
             folder=folder,
             reader=ChunkReader(
-                bundle, remotes, with_notes, settings.options, settings.allow_missing, engine
+                bundle, remotes, with_notes, settings.options, settings.allow_missing, engine, ink
             ),
             identity={"run_id": run_id, **identity},
             update=settings.update,
@@ -74,12 +77,14 @@ def classify(
 
     policy = bundle.card.policy
     budget = None if policy.max_error is None else asdict(policy)
-    header = {**identity, "policy": budget, "notes": with_notes}
+    header = {**identity, "policy": budget, "notes": with_notes, "ink": ink}
     return run("classify", header, make_classifier, settings, _summary)
 
 
-def _summary(total: Stats) -> dict[str, Any]:
+def _summary(folder: Folder, total: Stats) -> dict[str, Any]:
+    kept = kept_light(folder)
     return {
+        "light_ink": None if kept is None else kept["light"],
         "digits": {str(digit): total.digits[str(digit)] for digit in range(10)},
         "first_frames": total.first_frames,
         "looked_closer": total.looked,

@@ -54,6 +54,7 @@ def read_isolated(
     stall_seconds: float = STALL_SECONDS,
     *,
     with_notes: bool = False,
+    light: bool | None = None,
 ) -> Readings:
     """Read scans as `read_contents` does, whatever they do to the process that reads them.
 
@@ -62,6 +63,7 @@ def read_isolated(
         bundle: what reads the digits.
         stall_seconds: a child that is longer at one scan is killed.
         with_notes: as `read_contents` takes it.
+        light: as `read_contents` takes it.
 
     Returns:
         The readings; a scan that killed its reader has the reason `crashed: …`.
@@ -69,7 +71,7 @@ def read_isolated(
     Raises:
         RunError: children die without touching a scan.
     """
-    child = _Child(bundle, stall_seconds, with_notes)
+    child = _Child(bundle, stall_seconds, with_notes, light)
     try:
         start = time.perf_counter()
         pieces, reading = [], 0.0
@@ -102,8 +104,11 @@ def batches(contents: Iterable[C], scans: int) -> Iterator[list[C]]:
 class _Child:
     """A process that reads batches, and its replacements."""
 
-    def __init__(self, bundle: Bundle, stall_seconds: float, with_notes: bool) -> None:
-        self._bundle, self._stall_seconds, self._with_notes = bundle, stall_seconds, with_notes
+    def __init__(
+        self, bundle: Bundle, stall_seconds: float, with_notes: bool, light: bool | None
+    ) -> None:
+        self._bundle, self._stall_seconds = bundle, stall_seconds
+        self._with_notes, self._light = with_notes, light
         # A forked child has all modules loaded; elsewhere than on Linux forking is not safe.
         load()
         self._context: Any = multiprocessing.get_context(
@@ -118,7 +123,7 @@ class _Child:
         _limit(self._pipe, self._stall_seconds)
         self._process = self._context.Process(
             target=_serve,
-            args=(theirs, self._place, self._bundle, self._with_notes),
+            args=(theirs, self._place, self._bundle, self._with_notes, self._light),
             daemon=True,
         )
         self._process.start()
@@ -198,7 +203,9 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _serve(pipe: Connection, place: Any, bundle: Bundle, with_notes: bool) -> None:
+def _serve(
+    pipe: Connection, place: Any, bundle: Bundle, with_notes: bool, light: bool | None
+) -> None:
     """Read batches until the parent ends: what the child does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -216,4 +223,6 @@ def _serve(pipe: Connection, place: Any, bundle: Bundle, with_notes: bool) -> No
             batch: list[Content] = pipe.recv()
         except EOFError:
             return
-        pipe.send(read_contents(batch, len(batch), engine, note, with_notes=with_notes))
+        pipe.send(
+            read_contents(batch, len(batch), engine, note, with_notes=with_notes, light=light)
+        )

@@ -26,7 +26,7 @@ OURS = re.compile(
     r"|_((part|shard)-\d{6,}\.parquet|_trace\.json|_run\.json|_lock)\.[0-9a-f]{8}\.tmp"
 )
 OURS_IN_CHUNKS = re.compile(
-    r"(?P<tmp>_)?(\d{6,}\.(parquet|begun)|(end|plan|share-\d+)\.json)(?(tmp)\.[0-9a-f]{8}\.tmp)"
+    r"(?P<tmp>_)?(\d{6,}\.(parquet|begun)|(end|plan|ink|share-\d+)\.json)(?(tmp)\.[0-9a-f]{8}\.tmp)"
 )
 # What is shorter than this is no Parquet file: the power was cut before it was on the disk.
 LEAST_PARQUET = 12
@@ -39,6 +39,7 @@ SAME = {
     "normalizer_version": "normalizer",
     "policy_id": "policy",
     "notes": "--notes",
+    "ink": "--ink",
     "inputs": "inputs",
     "input_options": "--path-column, --content-column or --no-follow-links",
     "relative_to": "working folder",

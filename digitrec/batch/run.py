@@ -73,7 +73,7 @@ def run(
     identity: Mapping[str, Any],
     make_work: Callable[[Folder, str], Work],
     settings: RunSettings,
-    summary: Callable[[Stats], dict[str, Any]] = lambda total: {},
+    summary: Callable[[Folder, Stats], dict[str, Any]] = lambda folder, total: {},
 ) -> Outcome:
     """Begin a run, or go on with it, to its end.
 
@@ -83,7 +83,8 @@ def run(
             run is gone on with only where it is the same.
         make_work: makes what is done with a chunk, given the run's folder and id.
         settings: what the run is told.
-        summary: what `_run.json` tells of the stats of all parts, beside the counts.
+        summary: what `_run.json` tells of the folder and the stats of all parts, beside the
+            counts.
 
     Raises:
         InputError: an input or the folder can't be used; nothing was changed.
@@ -105,7 +106,7 @@ def run(
             work = make_work(folder, begun["run_id"])
             total, figures = _work(work, settings, is_small, check_lock, began)
             check_lock()
-            written = _complete(folder, begun, {**figures, **summary(total)})
+            written = _complete(folder, begun, {**figures, **summary(folder, total)})
     except (OSError, pa.ArrowException, json.JSONDecodeError) as why:
         raise RunError(f"the run failed: {why}; {GO_ON}") from why
     except KeyboardInterrupt as why:

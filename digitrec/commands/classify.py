@@ -5,6 +5,7 @@ from typing import Any
 
 from digitrec.commands.parsing import (
     add_command,
+    add_ink,
     add_model,
     add_quiet,
     add_run,
@@ -29,6 +30,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--notes", action="store_true", help="a last column that says what is odd about each scan"
     )
+    add_ink(command)
     command.add_argument("--json", action="store_true", help="print _run.json as the answer")
     add_quiet(command)
 
@@ -36,13 +38,17 @@ def add(commands: Any) -> None:
 def _classify(options: argparse.Namespace) -> None:
     from digitrec.batch.classify import classify
 
-    outcome = classify(run_settings(options), options.model, with_notes=options.notes)
+    outcome = classify(
+        run_settings(options), options.model, with_notes=options.notes, ink=options.ink
+    )
     if answered(options, outcome):
         return
     print(_summary(outcome.run, shown_out(options)))
 
 
 def _summary(run: dict[str, Any], out: str) -> str:
+    from digitrec.pipeline import STAGES
+
     counts = run["counts"]
     digits = "  ".join(f"{digit}: {count:,}" for digit, count in run["digits"].items())
     lines = [
@@ -56,10 +62,10 @@ def _summary(run: dict[str, Any], out: str) -> str:
             lines.append(f"{title:<13}{items}")
     if run["looked_closer"]:
         share = 100 * run["looked_closer"] / run["counts"]["rows"]
-        spent = 100 * run["seconds"]["ink"] / sum(run["seconds"].values())
+        spent = 100 * run["seconds"]["ink"] / sum(run["seconds"][stage] for stage in STAGES)
         lines.append(
-            f"odd scans    {run['looked_closer']:,} of them ({share:.1f} %) were looked at closely, "
-            f"in {spent:.0f} % of the time"
+            f"odd scans    {run['looked_closer']:,} of them ({share:.1f} %) were looked at "
+            f"closely, in {spent:.0f} % of the time"
         )
     if run["first_frames"]:
         lines.append(

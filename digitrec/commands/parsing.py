@@ -61,6 +61,17 @@ def add_model(command: Any) -> None:
     )
 
 
+def add_ink(command: Any) -> None:
+    """Add `--ink`: what is ink where a scan alone does not tell."""
+    command.add_argument(
+        "--ink",
+        choices=("auto", "dark", "light"),
+        default="auto",
+        help="of scans that are cut so tightly that they show no paper: is ink darker or lighter "
+        "than paper? auto, the default: as most of the other scans have it",
+    )
+
+
 def add_quiet(command: Any) -> None:
     """Add `--quiet`: no progress."""
     command.add_argument("--quiet", action="store_true", help="no progress")

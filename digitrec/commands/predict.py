@@ -8,7 +8,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from digitrec.commands.parsing import add_command, add_model
+from digitrec.commands.parsing import add_command, add_ink, add_model
 from digitrec.errors import InputError
 from digitrec.runtime.terminal import decoders_silent
 from digitrec.storage.files import make_folder
@@ -25,6 +25,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("files", nargs="+", metavar="FILE", help="an image of one digit")
     add_model(command)
+    add_ink(command)
     command.add_argument(
         "--explain", action="store_true", help="draw for each file why it was read so"
     )
@@ -50,7 +51,7 @@ def _predict(options: argparse.Namespace) -> None:
             _explain(options)
         return
     with decoders_silent():
-        readings = read(options.files, options.model)
+        readings = read(options.files, options.model, ink=options.ink)
     for file, reading in zip(options.files, readings, strict=True):
         _say(readable(file), reading, options)
 
@@ -71,13 +72,14 @@ def _explain(options: argparse.Namespace) -> None:
     from digitrec.evaluation.explain import explain
     from digitrec.model.bundle import load_bundle
     from digitrec.model.engine import open_engine
+    from digitrec.pipeline import INK
     from digitrec.plots.explain import explanation as draw
     from digitrec.storage.paths import readable
 
     engine = open_engine(load_bundle(options.model))
     names = _picture_names(options.files)
     for file, name in zip(options.files, names, strict=True):
-        explanation = explain(file, engine)
+        explanation = explain(file, engine, INK[options.ink])
         _say(readable(file), explanation.reading, options)
         if explanation.pixels is not None:
             draw(readable(os.path.basename(file)), explanation, options.out / name)

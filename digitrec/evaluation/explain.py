@@ -50,27 +50,33 @@ class Explanation:
         return "; ".join(notes) or "nothing odd"
 
 
-def explain(path: str, engine: Engine) -> Explanation:
-    """Read the scan in an image file, and tell what happened on the way."""
+def explain(path: str, engine: Engine, light: bool | None = None) -> Explanation:
+    """Read the scan in an image file, and tell what happened on the way.
+
+    Args:
+        path: the file's.
+        engine: what reads the digit.
+        light: as `read_contents` takes it.
+    """
     found = content(path)
-    readings = read_contents([found], 1, engine, with_notes=True)
+    readings = read_contents([found], 1, engine, with_notes=True, light=light)
     [reading] = readings
     if reading.decision == ERROR or not isinstance(found, bytes):
         return Explanation(reading, None, None, ())
     pixels = decode(found).pixels
     normalized = inspect(pixels)
     if readings.looked[0]:
-        normalized = _looked(pixels, engine) or normalized
+        normalized = _looked(pixels, engine, light) or normalized
     if reading.decision == BLANK:
         normalized = normalized._replace(blank=True, image=np.zeros((SIDE, SIDE), np.uint8))
     alike = () if reading.digit is None else tuple(nearest(normalized.image))
     return Explanation(reading, pixels, normalized, alike)
 
 
-def _looked(pixels: NDArray[np.uint8], engine: Engine) -> Normalized | None:
+def _looked(pixels: NDArray[np.uint8], engine: Engine, light: bool | None) -> Normalized | None:
     """Return what a closer look finds in a scan, its place in pixels of the scan."""
     small = at_working_size(pixels)
-    [look] = look_at([small], engine.ink)
+    [look] = look_at([small], engine.ink, light=light)
     if look.found is None:
         return None
     scale = max(pixels.shape[:2]) / max(small.shape[:2])

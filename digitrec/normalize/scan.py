@@ -234,6 +234,14 @@ def at_working_size(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels if longer <= WORKING_SIDE else _shrunk(pixels, longer / WORKING_SIDE)
 
 
+def is_grey(pixels: NDArray[np.uint8]) -> bool:
+    """Say whether pixels have no colour, so that `grey` leaves light light and dark dark."""
+    if pixels.ndim == 2:
+        return True
+    first = pixels[:, :, 0]
+    return bool((pixels[:, :, 1] == first).all() and (pixels[:, :, 2] == first).all())
+
+
 def grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Bring pixels as `normalize` takes them to grey uint8 [H, W], as far apart as their colours.
 
