@@ -39,7 +39,7 @@ digits.drop_columns(["bytes"]).write_parquet(out)
 
 def main() -> None:
     """Run the three, print a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=SIZE, help=f"default: {SIZE}")
     size = parser.parse_args().size
     print(f"{'program':<24}{'seconds':>10}{'scans/s':>10}{'of classify':>13}{'MB':>8}", flush=True)
