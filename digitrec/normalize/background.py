@@ -1,7 +1,6 @@
 """Grey → how much each pixel stands out from the paper.
 
-Paper is what most of the border shows; where that is a frame, or the light is uneven, what most of
-the scan or a place's surroundings show.
+Paper is what most of the border shows, in even light or on a slope of it.
 """
 
 import math
@@ -23,8 +22,6 @@ from digitrec.normalize.histogram import border_median, count_sides, median
 
 # A slope of light: the medians of the sides differ by so much, and two by two agree so well.
 MIN_SLOPE, MAX_SLOPE, MAX_DISAGREEMENT = 4, 120, 16
-# Where the light is uneven, paper is what its surroundings are, up to this share of the scan away.
-SURROUNDINGS = 0.15
 
 
 @register_jitable
@@ -79,8 +76,8 @@ def strength_of(dark: Signed, figures: Figures) -> Image:
 
 
 @register_jitable
-def paper_of(dark: Signed, threshold: int, counts: Counts) -> tuple[int, int]:
-    """Return the median darkness of what is paper by a threshold, and the median deviation."""
+def roughness_of(dark: Signed, threshold: int, counts: Counts) -> int:
+    """Return the median deviation from the median of what is paper by a threshold."""
     height, width = dark.shape
     counts[:, :] = 0
     # Of a large scan every other row tells as much.
@@ -104,7 +101,7 @@ def paper_of(dark: Signed, threshold: int, counts: Counts) -> tuple[int, int]:
         for value in (level - roughness, level + roughness):
             if abs(value) <= threshold:
                 seen += _count_at(counts, value)
-    return level, roughness
+    return roughness
 
 
 @register_jitable
@@ -112,81 +109,3 @@ def _count_at(counts: Counts, value: int) -> int:
     if value >= 0:
         return counts[0, value] + counts[1, value]
     return counts[2, -value] + counts[3, -value]
-
-
-@register_jitable
-def frame_level(counts: Counts, threshold: int, figures: Figures) -> int:
-    """Return the median darkness of what is above the threshold."""
-    for value in range(threshold + 1):
-        counts[value] = 0
-    return -median(counts) if figures[INVERTED] else median(counts)
-
-
-@register_jitable
-def start_from(dark: Signed, level: int) -> None:
-    """Make another darkness the paper's."""
-    for y in range(dark.shape[0]):
-        for x in range(dark.shape[1]):
-            dark[y, x] -= level
-
-
-@register_jitable
-def _extreme(image: Image, reach: int, sign: np.int16) -> Signed:
-    """Return the largest value (sign -1: the smallest) of the square around each pixel: int16."""
-    height, width = image.shape
-    rows = np.empty((height, width), np.int16)
-    out = np.empty((height, width), np.int16)
-    for y in range(height):
-        source, target = image[y], rows[y]
-        for x in range(width):
-            target[x] = source[x] * sign
-        for d in range(1, reach + 1):
-            after, before = source[d:], target[d:]
-            for x in range(width - d):
-                target[x] = max(target[x], np.int16(after[x] * sign))
-                before[x] = max(before[x], np.int16(source[x] * sign))
-    for y in range(height):
-        target = out[y]
-        target[:] = rows[y]
-        for near in range(max(0, y - reach), min(height, y + reach + 1)):
-            source = rows[near]
-            for x in range(width):
-                target[x] = max(target[x], source[x])
-    return out * np.int16(sign)
-
-
-@register_jitable
-def beside_surroundings(grey: Image, figures: Figures) -> Image:
-    """Return the strength of ink where the light is uneven, by top-hat: uint8 [H, W].
-
-    The closing of an image is its paper, if strokes are narrower than the square (Serra, "Image
-    Analysis and Mathematical Morphology", 1982). In the shadow ink differs less: so in shares.
-    """
-    height, width = grey.shape
-    reach = max(2, int(min(height, width) * SURROUNDINGS + 0.5))
-    raw = grey.astype(np.int16)
-    paper = _extreme(_extreme(raw, reach, np.int16(1)), reach, np.int16(-1))
-    board = _extreme(_extreme(raw, reach, np.int16(-1)), reach, np.int16(1))
-    # Strokes stand out in the middle, gaps between them and the border also along that. Nearly
-    # all that lies in a shadow is written on light paper.
-    dark, light = 0, 0
-    for y in range(height):
-        for x in range(width):
-            beside = min(min(y, height - 1 - y), min(x, width - 1 - x))
-            weight = 1 if beside >= reach else -2 if beside < 2 else 0
-            dark += weight * (paper[y, x] - raw[y, x])
-            light += weight * (raw[y, x] - board[y, x])
-    inverted = light > 2 * max(dark, 0)
-    figures[INVERTED] = inverted
-    strength = np.empty((height, width), np.uint8)
-    low, high = 255, 0
-    for y in range(height):
-        for x in range(width):
-            if inverted:
-                strength[y, x] = raw[y, x] - board[y, x]
-            else:
-                share = (paper[y, x] - raw[y, x]) / max(paper[y, x], np.int16(1))
-                strength[y, x] = int(share * 255)
-            low, high = min(low, paper[y, x]), max(high, paper[y, x])
-    figures[SLOPE] = high - low
-    return strength

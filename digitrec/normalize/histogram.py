@@ -20,25 +20,6 @@ def median(counts: Counts) -> int:
 
 
 @register_jitable
-def median_up_to(counts: Counts, threshold: int) -> int:
-    """Return the median of the values up to the threshold; the other counts become 0."""
-    for value in range(threshold + 1, 256):
-        counts[value] = 0
-    return median(counts)
-
-
-@register_jitable
-def share_above(counts: Counts, threshold: int) -> float:
-    """Return the share of the values above the threshold."""
-    total, above = 0, 0
-    for value in range(256):
-        total += counts[value]
-        if value > threshold:
-            above += counts[value]
-    return above / total
-
-
-@register_jitable
 def count_sides(image: Image, counts: Counts) -> None:
     """Count the values along the four sides: int32 [4, 256], in the order of LINES' sides."""
     height, width = image.shape

@@ -7,16 +7,14 @@ pixels, and put into 28×28 so that their centre of mass lies at the centre (Yad
 1. transparent pixels show white paper; colours become grey along the line from paper to ink
 2. a slope of light over the paper is taken away; what stands out on one side of it is ink
 3. ink must stand out enough and be more than dirt, else the scan is blank
-4. printed lines of a box, specks, and what reaches in over the border are removed
    (up to here `segment.py`)
-5. strokes thinner or thicker than MNIST's are brought into its range
-6. the longer side becomes 20 pixels, the centre of mass the centre, full ink 255 (`render.py`)
+4. strokes thinner or thicker than MNIST's are brought into its range
+5. the longer side becomes 20 pixels, the centre of mass the centre, full ink 255 (`render.py`)
 
 A scan that is like that already passes unchanged.
 
-That is the quick path. It goes by contrast, size and straight lines, and can be mistaken about what
-is print, dirt or desk: `is_plain` says where it can't, and else `marks.py` goes by what the ink
-network marks.
+That is the quick path. It takes for ink all that stands out, be it print, dirt or desk: `is_plain`
+says where a digit stands alone on its paper; else `marks.py` goes by what the ink network marks.
 """
 
 import functools
@@ -68,9 +66,6 @@ class Normalized(NamedTuple):
     factor: float = 1.0  # by which strokes were thickened
     contrast: float = 255.0  # grey levels between ink and paper
     slope: float = 0.0  # grey levels between the paper's lightest and darkest place
-    lines: float = 0  # how many printed lines were removed
-    specks: float = 0  # how many were removed
-    cut_off: float = 0  # how many pieces were removed that reach in over the border
     pieces: float = 1  # of how many the digit consists
     marked: bool = False  # the ink network says where the ink is, not the quick path
 
@@ -84,8 +79,6 @@ class Normalized(NamedTuple):
     def _why_blank(self) -> str:
         if self.marked:
             return "nothing is marked as handwriting"
-        if self.lines:
-            return "nothing within the printed lines"
         if self.pieces:
             return "nothing larger than a speck"
         return f"nothing stands out enough: {self.contrast:.0f} of 255"
@@ -101,9 +94,6 @@ class Normalized(NamedTuple):
             (self.inverted and not self.blank, "light on dark"),
             (self.contrast < FAINT and not self.blank, f"faint: {self.contrast:.0f} of 255"),
             (self.slope >= SLOPING, f"uneven light: {self.slope:.0f} of 255"),
-            (self.lines > 0, f"printed lines removed: {self.lines:.0f}"),
-            (self.specks > 0, f"specks removed: {self.specks:.0f}"),
-            (self.cut_off > 0, f"strokes cut off by the border removed: {self.cut_off:.0f}"),
             (self.touches and not self.blank, "touches the border"),
             (self.pieces > 1 and not self.blank, f"in pieces: {self.pieces:.0f}"),
             (self.factor > 1 + CHANGED, f"strokes thickened {self.factor:.1f} times"),
@@ -147,9 +137,8 @@ def is_plain(found: Normalized, shape: tuple[int, int]) -> bool:
     if found.done or max(shape) < TINY:
         return True
     if found.blank:
-        return found.contrast < NOTHING and not found.lines
-    odd = (found.touches or found.lines or found.specks or found.cut_off or found.pieces > 1
-           or found.slope >= SLOPING or found.contrast < FAINT)  # fmt: skip
+        return found.contrast < NOTHING
+    odd = found.touches or found.pieces > 1 or found.slope >= SLOPING or found.contrast < FAINT
     return not odd and _stands_free(found, shape) and not _has_corners(found.ink)
 
 
@@ -185,7 +174,7 @@ def inspect(pixels: NDArray[np.uint8]) -> Normalized:
         return found._replace(scale=scale, left=int(found.left * scale), top=int(found.top * scale))
     left, top, crop = _around(pixels, found, scale)
     closer = inspect(crop)
-    return closer._replace(left=closer.left + left, top=closer.top + top, specks=found.specks)
+    return closer._replace(left=closer.left + left, top=closer.top + top)
 
 
 def _around(
