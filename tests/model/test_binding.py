@@ -28,10 +28,9 @@ from digitrec.model.card import (
 )
 from digitrec.model.engine import open_engine
 from digitrec.model.network import DigitNet
-from digitrec.model.shipped import shipped_ink
 from digitrec.model.onnx_file import check_self_contained
 from digitrec.model.policy import Policy
-from digitrec.model.shipped import SHIPPED
+from digitrec.model.shipped import SHIPPED, shipped_ink
 
 Change = Callable[[dict[str, Any]], object]
 
