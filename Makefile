@@ -32,19 +32,22 @@ demo: $(VENV)/.installed-train
 	@echo "pictures     demo/run/plots, demo/drawn, demo/evaluation"
 	@echo "TensorBoard  $(BIN)/tensorboard --logdir demo/run/tensorboard"
 
-check: lint
-	$(BIN)/pytest -n auto -m "$(UNIT)"
+LINT = $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
+# The linters run beside the tests, and speak when those have: with nothing cached, the types alone
+# keep a CPU busy for half a minute. Either's failure is the recipe's.
+BESIDE_LINT = log=$$(mktemp); (set -x; $(LINT)) > "$$log" 2>&1 & lint=$$!; \
+	$(1); tests=$$?; wait $$lint; lint=$$?; cat "$$log"; rm "$$log"; exit $$((tests | lint))
 
-# What uses Ray or measures time has the machine to itself.
-test: lint
-	$(BIN)/pytest -n auto -m "not slow and not ray"
-	$(BIN)/pytest -m "slow or ray"
+check: $(VENV)/.installed-dev
+	@$(call BESIDE_LINT,$(BIN)/pytest -n auto -m "$(UNIT)")
+
+# What is slow mostly waits, for Ray or for a process: two files at a time, on any number of CPUs.
+test: $(VENV)/.installed-dev
+	@$(call BESIDE_LINT,$(BIN)/pytest -n auto -m "not slow and not ray")
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow or ray"
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(LINT)
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build

@@ -12,9 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fsspec
 import hypothesis
@@ -30,17 +29,17 @@ from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.model.engine import Engine, open_engine
 from tests.small_mnist.make import Digits, load_small
 
-if TYPE_CHECKING:
-    from digitrec.training.train import Trained
-
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Before torch's import: its threads would wait for each other where tests have a CPU each, and one
+# test of five seconds takes forty.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Without torch these can't be imported, or call `train` or `cascade`: `make check-lowest`.
 collect_ignore = (
     []
     if importlib.util.find_spec("torch")
     else [
-        "faults/test_killed_worker.py", "model/test_binding.py", "model/test_bundle.py",
+        "faults/test_training_survives.py", "model/test_binding.py", "model/test_bundle.py",
         "model/test_cascade.py", "model/test_network.py", "model/test_places.py", "test_cli.py",
         "test_reader.py", "training",
     ]
@@ -195,19 +194,6 @@ def first_images(mnist_train: object) -> Iterator[None]:
     """MNIST cut short."""
     with only_first_images():
         yield
-
-
-@pytest.fixture(scope="session")
-def undisturbed(
-    ray_local: None, mnist_train: object, tmp_path_factory: pytest.TempPathFactory
-) -> "Trained":
-    """Six epochs of the report's recipe on MNIST cut short, by one worker."""
-    from digitrec.training.recipes import REPORT
-    from digitrec.training.train import TrainSettings, train
-
-    out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    with only_first_images():
-        return train(TrainSettings(recipe=replace(REPORT, epochs=6), out=str(out)))
 
 
 @pytest.fixture(scope="session")

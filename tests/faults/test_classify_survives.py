@@ -42,15 +42,30 @@ def scans(mnist_test: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+def undisturbed(scans: Path, cluster: str, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     """The rows of a run that nothing happened to."""
     out = tmp_path_factory.mktemp("undisturbed") / "result"
-    assert start(scans, out).wait(PATIENCE) == 0
+    end(start(scans, out, RAY_ADDRESS=cluster))
     return rows(out)
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a cluster for the runs to which it does not matter whose Ray it is."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+    )
+    yield cluster.address
+    cluster.shutdown()
+
+
 def start(scans: Path, out: Path, *options: str, **more: str) -> subprocess.Popen[str]:
-    """Begin `digitrec classify` as a process of its own, with a session of its own."""
+    """Begin `digitrec classify` as a process of its own, with a session of its own.
+
+    With RAY_ADDRESS, its session is that cluster's.
+    """
     command = [sys.executable, "-m", "digitrec.cli", "classify", str(scans), "--out", str(out)]
     return subprocess.Popen(
         [*command, *options, "--quiet"],
@@ -164,7 +179,7 @@ def test_a_killed_driver(wanted: int, scans: Path, undisturbed: pa.Table, tmp_pa
 
 
 def test_a_job_with_overwrite_that_is_killed_and_tried_again(
-    scans: Path, undisturbed: pa.Table, tmp_path: Path
+    scans: Path, undisturbed: pa.Table, cluster: str, tmp_path: Path
 ) -> None:
     """Three times, each time after two more parts: what was done is not done again."""
     out = tmp_path / "result"
@@ -174,7 +189,7 @@ def test_a_job_with_overwrite_that_is_killed_and_tried_again(
     assert older
     run_ids, kept = set(), dict[Path, int]()
     for tries in range(3):
-        process = start(scans, out, "--overwrite")
+        process = start(scans, out, "--overwrite", RAY_ADDRESS=cluster)
         wanted = 2 * tries + 2
         wait_for(lambda: is_new(out, older) and len(parts(out)) >= wanted, process)  # noqa: B023
         process.kill()
@@ -184,7 +199,7 @@ def test_a_job_with_overwrite_that_is_killed_and_tried_again(
         redone = [path for path, written in kept.items() if now[path] != written]
         assert len(redone) <= 4  # what a worker of the killed run was still at
         kept = now
-    end(start(scans, out, "--overwrite"))
+    end(start(scans, out, "--overwrite", RAY_ADDRESS=cluster))
     run_ids.add(read_run(open_folder(out))["run_id"])  # type: ignore[index]
     assert len(run_ids) == 1
     assert_same(out, undisturbed)
@@ -195,23 +210,17 @@ def is_new(out: Path, older: dict[str, object]) -> bool:
     return run is not None and run.get("run_id", older["run_id"]) != older["run_id"]
 
 
-def test_stragglers_after_overwrite(scans: Path, undisturbed: pa.Table, tmp_path: Path) -> None:
+def test_stragglers_after_overwrite(
+    scans: Path, undisturbed: pa.Table, cluster: str, tmp_path: Path
+) -> None:
     """A cluster goes on with a killed driver's tasks while another model's run has begun."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
-    )
-    try:
-        out = tmp_path / "result"
-        first = start(scans, out, "--model", "small", RAY_ADDRESS=cluster.address)
-        wait_for(lambda: len(parts(out)) >= 2, first)
-        before = read_run(open_folder(out))
-        first.kill()
-        end(start(scans, out, "--overwrite", RAY_ADDRESS=cluster.address))
-        first.communicate()
-    finally:
-        cluster.shutdown()
+    out = tmp_path / "result"
+    first = start(scans, out, "--model", "small", RAY_ADDRESS=cluster)
+    wait_for(lambda: len(parts(out)) >= 2, first)
+    before = read_run(open_folder(out))
+    first.kill()
+    end(start(scans, out, "--overwrite", RAY_ADDRESS=cluster))
+    first.communicate()
     assert_same(out, undisturbed)
     run = read_run(open_folder(out))
     assert run
@@ -237,11 +246,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_full_disk(small_disk: Path, scans: Path, undisturbed: pa.Table, tmp_path: Path) -> None:
+def test_a_full_disk(
+    small_disk: Path, scans: Path, undisturbed: pa.Table, cluster: str, tmp_path: Path
+) -> None:
     out = small_disk / "result"
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(200_000))
-    process = start(scans, out)
+    process = start(scans, out, RAY_ADDRESS=cluster)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "No space left on device" in said
@@ -249,7 +260,7 @@ def test_a_full_disk(small_disk: Path, scans: Path, undisturbed: pa.Table, tmp_p
     assert 0 < len(parts(out)) < 10
     ballast.unlink()
     subprocess.run(["mount", "-o", "remount,size=10m", str(small_disk)], check=True)
-    end(start(scans, out))
+    end(start(scans, out, RAY_ADDRESS=cluster))
     assert_same(out, undisturbed)
 
 
@@ -282,11 +293,11 @@ def test_a_full_disk_without_a_disk(
 
 
 def test_a_folder_that_changes_while_it_is_read(
-    scans: Path, undisturbed: pa.Table, tmp_path: Path
+    scans: Path, undisturbed: pa.Table, cluster: str, tmp_path: Path
 ) -> None:
     folder, out = tmp_path / "scans", tmp_path / "result"
     shutil.copytree(scans, folder, copy_function=os.link)
-    process = start(folder, out)
+    process = start(folder, out, RAY_ADDRESS=cluster)
     stop = threading.Event()
 
     def change() -> None:

@@ -80,29 +80,6 @@ def test_the_scorecard_is_what_the_run_measured(finished: tuple[Path, Trained]) 
     assert scores["nll"] == pytest.approx(trained.records[-1].test_loss, abs=1e-3)
 
 
-def test_two_workers_train_as_one(finished: tuple[Path, Trained], tmp_path: Path) -> None:
-    two = train(TrainSettings(recipe=TWO_EPOCHS, out=str(tmp_path / "two"), workers=2))
-    for alone, together in zip(finished[1].records, two.records, strict=True):
-        assert together.train_loss == pytest.approx(alone.train_loss, rel=0.02)
-        assert together.test_accuracy == pytest.approx(alone.test_accuracy, abs=0.003)
-
-
-@pytest.mark.usefixtures("first_images")
-def test_a_resumed_run_is_the_uninterrupted_one(undisturbed: Trained, tmp_path: Path) -> None:
-    recipe, halves = replace(REPORT, epochs=6), str(tmp_path / "halves")
-    first = train(TrainSettings(recipe=replace(recipe, epochs=2), out=halves, resume=True))
-    second = train(TrainSettings(recipe=recipe, out=halves, resume=True))
-    losses = [record.test_loss for record in undisturbed.records]
-    assert [record.test_loss for record in first.records] == losses[:2]
-    assert [record.test_loss for record in second.records] == losses
-    assert second.card.id == undisturbed.card.id != first.card.id
-    records = parse_records((Path(halves) / "log.jsonl").read_text())
-    assert [record.epoch for record in records] == [1, 2, 3, 4, 5, 6]
-    # Once more: there is nothing left to train, and nothing changes.
-    again = train(TrainSettings(recipe=recipe, out=halves, resume=True))
-    assert again.card.id == undisturbed.card.id
-
-
 @pytest.mark.usefixtures("first_images")
 def test_a_large_network_is_trained_the_same_way(tmp_path: Path) -> None:
     fewer = {"epochs": 1, "coarse": 50, "drawn": 100, "junk": 100}
