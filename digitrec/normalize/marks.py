@@ -69,7 +69,7 @@ def from_marks(grey: Image, chance: Soft) -> Normalized | None:
 
 
 def _median(values: Image) -> float:
-    """Return the median of uint8 [N], the upper one of two; NumPy's own takes four times as long."""
+    """Return the median of uint8 [N], the upper one of two; NumPy's own is four times slower."""
     middle = len(values) // 2
     return float(np.partition(values, middle)[middle])
 
