@@ -11,7 +11,7 @@ import numpy as np
 
 from digitrec.normalize.arrays import Image, Soft
 from digitrec.normalize.scan import Normalized, load
-from digitrec.normalize.squared import INK_SIDE, squared_place, unsquared
+from digitrec.normalize.squared import squared_place, unsquared
 
 # From this probability on a pixel of the square is marked.
 MARK = 0.5
@@ -84,12 +84,15 @@ def box_of_marks(chance: Soft, shape: tuple[int, int]) -> tuple[int, int, int, i
 
     None: nothing is marked. However little it is, it counts: the scan may be large.
     """
-    x, y, width, height = cv2.boundingRect((chance > MARK).astype(np.uint8))
+    place = squared_place(shape)
+    inner = chance[place.top : place.top + place.height, place.left : place.left + place.width]
+    x, y, width, height = cv2.boundingRect((inner > MARK).astype(np.uint8))
     if not width:
         return None
-    place, scale = squared_place(shape), max(shape) / INK_SIDE
-    left, top = max(x - place.left, 0), max(y - place.top, 0)
-    return int(left * scale), int(top * scale), math.ceil(width * scale), math.ceil(height * scale)
+    across, down = shape[1] / place.width, shape[0] / place.height
+    left, top = int(x * across), int(y * down)
+    right, bottom = math.ceil((x + width) * across), math.ceil((y + height) * down)
+    return left, top, min(right, shape[1]) - left, min(bottom, shape[0]) - top
 
 
 def _kept(chance: Soft) -> Image | None:
