@@ -11,7 +11,7 @@ import numpy as np
 
 from digitrec.normalize.arrays import Image, Soft
 from digitrec.normalize.scan import Normalized, load
-from digitrec.normalize.squared import squared_place, unsquared
+from digitrec.normalize.squared import within
 
 # From this probability on a pixel of the square is marked.
 MARK = 0.5
@@ -37,12 +37,17 @@ def from_marks(grey: Image, chance: Soft) -> Normalized | None:
     Returns:
         The normalized scan, or None where nothing that is marked is large enough for a digit.
     """
-    kept = _kept(chance)
+    inner = within(chance, (grey.shape[0], grey.shape[1]))
+    kept = _kept(inner)
     if kept is None:
         return None
-    own = np.where(cv2.dilate(kept, np.ones((3, 3), np.uint8)) > 0, chance, np.float32(0))
-    fine = unsquared(own, (grey.shape[0], grey.shape[1]))
+    own = np.where(cv2.dilate(kept, np.ones((3, 3), np.uint8)) > 0, inner, np.float32(0))
+    size = (grey.shape[1], grey.shape[0])
+    way = cv2.INTER_AREA if grey.size < own.size else cv2.INTER_LINEAR
+    fine = np.asarray(cv2.resize(own, size, interpolation=way), np.float32)
     x, y, width, height = cv2.boundingRect((fine > PAPER).astype(np.uint8))
+    if not width:
+        return None
     reach = 3
     top, left = max(y - reach, 0), max(x - reach, 0)
     part = np.s_[top : y + height + reach, left : x + width + reach]
@@ -84,19 +89,18 @@ def box_of_marks(chance: Soft, shape: tuple[int, int]) -> tuple[int, int, int, i
 
     None: nothing is marked. However little it is, it counts: the scan may be large.
     """
-    place = squared_place(shape)
-    inner = chance[place.top : place.top + place.height, place.left : place.left + place.width]
+    inner = within(chance, shape)
     x, y, width, height = cv2.boundingRect((inner > MARK).astype(np.uint8))
     if not width:
         return None
-    across, down = shape[1] / place.width, shape[0] / place.height
+    across, down = shape[1] / inner.shape[1], shape[0] / inner.shape[0]
     left, top = int(x * across), int(y * down)
     right, bottom = math.ceil((x + width) * across), math.ceil((y + height) * down)
     return left, top, min(right, shape[1]) - left, min(bottom, shape[0]) - top
 
 
 def _kept(chance: Soft) -> Image | None:
-    """Mark the pixels of the pieces that make a digit, uint8 [64, 64]; None: there are none."""
+    """Mark the pixels of the pieces that make a digit, uint8 [h, w]; None: there are none."""
     count, pieces, stats, _ = cv2.connectedComponentsWithStats((chance > MARK).astype(np.uint8))
     if count < 2:
         return None
