@@ -20,8 +20,9 @@ ROOT = Path(__file__).parent.parent
 
 FLAGS = {
     "train": {
-        "--recipe", "--network", "--epochs", "--batch-size", "--learning-rate", "--hold-out",
-        "--seed", "--workers", "--device", "--out", "--resume", "--data", "--quiet",
+        "--recipe", "--network", "--ink-network", "--epochs", "--batch-size", "--steps",
+        "--learning-rate", "--hold-out", "--seed", "--workers", "--device", "--out", "--resume",
+        "--data", "--quiet",
     },
     "study": {"--epochs", "--device", "--out", "--data", "--quiet"},
     "cascade": {"--out", "--like", "--data"},
