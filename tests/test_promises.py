@@ -20,16 +20,17 @@ ROOT = Path(__file__).parent.parent
 
 FLAGS = {
     "train": {
-        "--recipe", "--network", "--epochs", "--batch-size", "--learning-rate", "--hold-out",
-        "--seed", "--workers", "--device", "--out", "--resume", "--data", "--quiet",
+        "--recipe", "--network", "--ink-network", "--epochs", "--batch-size", "--steps",
+        "--learning-rate", "--hold-out", "--seed", "--workers", "--device", "--out", "--resume",
+        "--data", "--quiet",
     },
     "study": {"--epochs", "--device", "--out", "--data", "--quiet"},
     "cascade": {"--out", "--like", "--data"},
     "data export": {"--out", "--split", "--data"},
     "data draw": {"--out", "--count", "--junk", "--seed", "--quiet"},
-    "predict": {"--model", "--explain", "--out", "--json"},
+    "predict": {"--model", "--ink", "--explain", "--out", "--json"},
     "classify": {
-        "--out", "--model", "--notes", "--overwrite", "--update", "--retry-errors",
+        "--out", "--model", "--ink", "--notes", "--overwrite", "--update", "--retry-errors",
         "--allow-missing", "--profile", "--json", "--quiet", "--path-column",
         "--content-column", "--no-follow-links",
     },
