@@ -1,7 +1,7 @@
 """A closer look: what the quick path is not certain of is read by what the ink network marks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ SMALL = 20
 MARGIN = 0.4
 # Where it is known what is paper, so much of a side is put around a scan that shows none.
 PAPER_MARGIN = 0.15
+# Ink at least so strong is no stroke's soft edge.
+FULL = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,21 @@ def look_at(
         looks[k] = Look(written, look.found, look.chance, look.shown)
     if light is not None:
         _look_with_paper(scans, shades, looks, ink, light)
-    return looks
+    return [_in_own_light(*pair) for pair in zip(scans, looks, strict=True)]
+
+
+def _in_own_light(pixels: NDArray[np.uint8], look: Look) -> Look:
+    """Say whether ink is lighter than paper in a scan in colour, of which `grey` makes it dark."""
+    if look.found is None or is_grey(pixels):
+        return look
+    left, top, width, height = look.found.box
+    colours = pixels[top : top + height, left : left + width].astype(np.float32)
+    bright = colours[:, :, :3].mean(axis=2)
+    if pixels.shape[2] == 4:
+        bright = 255 + (bright - 255) * colours[:, :, 3] / 255
+    paper = look.found.ink == 0
+    lighter = bool(paper.any() and bright[look.found.ink > FULL].mean() > bright[paper].mean())
+    return replace(look, found=look.found._replace(inverted=lighter))
 
 
 def _look_with_paper(

@@ -27,9 +27,9 @@ FLAGS = {
     "cascade": {"--out", "--like", "--data"},
     "data export": {"--out", "--split", "--data"},
     "data draw": {"--out", "--count", "--junk", "--seed", "--quiet"},
-    "predict": {"--model", "--explain", "--out", "--json"},
+    "predict": {"--model", "--ink", "--explain", "--out", "--json"},
     "classify": {
-        "--out", "--model", "--notes", "--overwrite", "--update", "--retry-errors",
+        "--out", "--model", "--notes", "--ink", "--overwrite", "--update", "--retry-errors",
         "--allow-missing", "--profile", "--json", "--quiet", "--path-column",
         "--content-column", "--no-follow-links",
     },

@@ -36,7 +36,17 @@ def test_a_small_input_runs_here(settings: RunSettings) -> None:
     assert outcome.run == json.loads((Path(settings.out) / "_run.json").read_text())
     found = digits(settings.out)
     assert all(int(name[3]) == digit for name, digit in found.items())
-    stages = ["start-up", "listing", "read", "decode", "normalize", "infer", "write", "check"]
+    stages = [
+        "start-up",
+        "listing",
+        "read",
+        "decode",
+        "normalize",
+        "ink",
+        "infer",
+        "write",
+        "check",
+    ]
     assert list(outcome.run["seconds"]) == stages
 
 
