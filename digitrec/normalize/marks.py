@@ -43,6 +43,8 @@ def from_marks(grey: Image, chance: Soft) -> Normalized | None:
     own = np.where(cv2.dilate(kept, np.ones((3, 3), np.uint8)) > 0, chance, np.float32(0))
     fine = unsquared(own, (grey.shape[0], grey.shape[1]))
     x, y, width, height = cv2.boundingRect((fine > PAPER).astype(np.uint8))
+    if not width:  # it is marked beside the scan, where the square repeats its border
+        return None
     reach = 3
     top, left = max(y - reach, 0), max(x - reach, 0)
     part = np.s_[top : y + height + reach, left : x + width + reach]
