@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from digitrec.model.engine import InkEngine
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.marks import box_of_marks, from_marks
-from digitrec.normalize.scan import Normalized, grey, is_grey
+from digitrec.normalize.scan import Normalized, grey, inspect, is_grey
 from digitrec.normalize.squared import INK_SIDE, squared
 
 # In pixels of the square: what is smaller is cut out of the scan, and looked at once more.
 SMALL = 20
+# In pixels: of a scan at least so large, of which the square has half the pixels of a side, that is
+# done with what stands out too. In a small one that is print, such as a cell's number.
+LARGE = 2 * INK_SIDE
 # Of its size there is paper on all sides then.
 MARGIN = 0.4
 # Where it is known what is paper, so much of a side is put around a scan that shows none.
@@ -130,15 +133,29 @@ def _looks(
 
 def _closer(look: Look, shades: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
     """Say which part of a scan to look at once more; None: what is marked is large enough."""
+    least = SMALL / INK_SIDE * max(shades.shape)
     box = box_of_marks(look.chance, (shades.shape[0], shades.shape[1]))
+    if box is not None and max(box[2:]) >= least:
+        return None
+    # Of what is as small, marks may hold a part only.
+    alone = _alone(shades)
+    box = alone if alone is not None and max(alone[2:]) < least else box
     if box is None:
         return None
     left, top, width, height = box
-    side = max(width, height)
-    if side >= SMALL / INK_SIDE * max(shades.shape):
-        return None
-    margin = max(round(MARGIN * side), 4)
+    margin = max(round(MARGIN * max(width, height)), 4)
     first_x, first_y = max(left - margin, 0), max(top - margin, 0)
     end_x = min(left + width + margin, shades.shape[1])
     end_y = min(top + height + margin, shades.shape[0])
     return first_x, first_y, end_x - first_x, end_y - first_y
+
+
+def _alone(shades: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
+    """Say where the one thing lies that stands out in a scan; None: there is none, or more.
+
+    A digit that is a tenth of a scan may be too small for the square to show what it is.
+    """
+    if max(shades.shape) < LARGE:
+        return None
+    found = inspect(shades)
+    return None if found.blank or found.touches or found.pieces > 1 else found.box
