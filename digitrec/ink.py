@@ -1,7 +1,7 @@
 """A closer look: what the quick path is not certain of is read by what the ink network marks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +9,20 @@ from numpy.typing import NDArray
 from digitrec.model.engine import InkEngine
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.marks import box_of_marks, from_marks
-from digitrec.normalize.scan import Normalized, grey, is_grey
+from digitrec.normalize.scan import Normalized, grey, inspect, is_grey
 from digitrec.normalize.squared import INK_SIDE, squared
 
 # In pixels of the square: what is smaller is cut out of the scan, and looked at once more.
 SMALL = 20
+# In pixels: of a scan at least so large, of which the square has half the pixels of a side, that is
+# done with what stands out too. In a small one that is print, such as a cell's number.
+LARGE = 2 * INK_SIDE
 # Of its size there is paper on all sides then.
 MARGIN = 0.4
 # Where it is known what is paper, so much of a side is put around a scan that shows none.
 PAPER_MARGIN = 0.15
+# Ink at least so strong is no stroke's soft edge.
+FULL = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,21 @@ def look_at(
         looks[k] = Look(written, look.found, look.chance, look.shown)
     if light is not None:
         _look_with_paper(scans, shades, looks, ink, light)
-    return looks
+    return [_in_own_light(*pair) for pair in zip(scans, looks, strict=True)]
+
+
+def _in_own_light(pixels: NDArray[np.uint8], look: Look) -> Look:
+    """Say whether ink is lighter than paper in a scan in colour, of which `grey` makes it dark."""
+    if look.found is None or is_grey(pixels):
+        return look
+    left, top, width, height = look.found.box
+    colours = pixels[top : top + height, left : left + width].astype(np.float32)
+    bright = colours[:, :, :3].mean(axis=2)
+    if pixels.shape[2] == 4:
+        bright = 255 + (bright - 255) * colours[:, :, 3] / 255
+    paper = look.found.ink == 0
+    lighter = bool(paper.any() and bright[look.found.ink > FULL].mean() > bright[paper].mean())
+    return replace(look, found=look.found._replace(inverted=lighter))
 
 
 def _look_with_paper(
@@ -114,15 +133,29 @@ def _looks(
 
 def _closer(look: Look, shades: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
     """Say which part of a scan to look at once more; None: what is marked is large enough."""
+    least = SMALL / INK_SIDE * max(shades.shape)
     box = box_of_marks(look.chance, (shades.shape[0], shades.shape[1]))
+    if box is not None and max(box[2:]) >= least:
+        return None
+    # Of what is as small, marks may hold a part only.
+    alone = _alone(shades)
+    box = alone if alone is not None and max(alone[2:]) < least else box
     if box is None:
         return None
     left, top, width, height = box
-    side = max(width, height)
-    if side >= SMALL / INK_SIDE * max(shades.shape):
-        return None
-    margin = max(round(MARGIN * side), 4)
+    margin = max(round(MARGIN * max(width, height)), 4)
     first_x, first_y = max(left - margin, 0), max(top - margin, 0)
     end_x = min(left + width + margin, shades.shape[1])
     end_y = min(top + height + margin, shades.shape[0])
     return first_x, first_y, end_x - first_x, end_y - first_y
+
+
+def _alone(shades: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
+    """Say where the one thing lies that stands out in a scan; None: there is none, or more.
+
+    A digit that is a tenth of a scan may be too small for the square to show what it is.
+    """
+    if max(shades.shape) < LARGE:
+        return None
+    found = inspect(shades)
+    return None if found.blank or found.touches or found.pieces > 1 else found.box

@@ -21,8 +21,6 @@ SCHEMA = pa.schema(
         pa.field("digit_score", pa.float32()),
     ]
 )
-# The same dictionary in all parts and batches: some readers can't join columns of different ones.
-DECISIONS = pa.array([ACCEPT, REVIEW, BLANK, ERROR])
 NOTES = pa.field("notes", pa.string())  # the last column, where it is asked for
 
 
@@ -52,5 +50,8 @@ def reading_columns(readings: Readings, *, with_notes: bool = False) -> pa.Table
 
 
 def _decisions(readings: Readings) -> pa.DictionaryArray:
+    # The same dictionary in all parts and batches: some readers can't join columns of different
+    # ones. Made here, since Arrow's first array brings pandas along, which takes half a second.
+    known = pa.array([ACCEPT, REVIEW, BLANK, ERROR])
     decisions = pa.array(readings.decisions, pa.string())
-    return pa.DictionaryArray.from_arrays(compute.index_in(decisions, DECISIONS), DECISIONS)
+    return pa.DictionaryArray.from_arrays(compute.index_in(decisions, known), known)

@@ -49,7 +49,10 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 # Fixture → marker of the tests that take it: `make check` leaves these out.
-NEEDS = {"mnist_test": "mnist", "mnist_train": "mnist", "real_digits": "mnist", "ray_local": "ray"}
+NEEDS = {
+    "mnist_test": "mnist", "mnist_train": "mnist", "real_digits": "mnist", "cases": "mnist",
+    "ray_local": "ray",
+}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Function]) -> None:
@@ -149,13 +152,24 @@ def mnist_train(mnist_test: object) -> Digits:
     return mnist.load("train")
 
 
+def data_of(name: str, what: str) -> Path:
+    """Give a folder of the data that are not the repository's."""
+    named = os.environ.get("DIGITREC_TEST_DATA")
+    if not named or not Path(named, name).is_dir():
+        skip_or_fail(f"DIGITREC_TEST_DATA names no folder with {what}")
+    return Path(str(named), name)
+
+
 @pytest.fixture(scope="session")
 def real_digits() -> Path:
     """300 scanned digits by ten people, in class folders."""
-    named = os.environ.get("DIGITREC_TEST_DATA")
-    if not named:
-        skip_or_fail("DIGITREC_TEST_DATA names no folder with real digits")
-    return Path(str(named)) / "real_digits"
+    return data_of("real_digits", "real digits")
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """Real digits, and empty fields, as people cut them out: in folders by kind, then class."""
+    return data_of("cases", "cut-out fields")
 
 
 @pytest.fixture(scope="session")

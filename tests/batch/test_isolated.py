@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from digitrec import reader
+from digitrec import pipeline
 from digitrec.batch import isolated
 from digitrec.batch.isolated import read_isolated
 from digitrec.datasets.labelled import png
@@ -36,7 +36,7 @@ def dangerous_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
             time.sleep(60)
         return decode(content)
 
-    monkeypatch.setattr(reader, "decode", dangerous)
+    monkeypatch.setattr(pipeline, "decode", dangerous)
 
 
 @pytest.fixture

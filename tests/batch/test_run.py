@@ -13,6 +13,7 @@ from digitrec.batch.classify import classify
 from digitrec.batch.run import RunSettings
 from digitrec.errors import InputError, RunError
 from digitrec.inputs.units import Found
+from digitrec.pipeline import STAGES
 from tests.conftest import digits, leave_unfinished
 
 
@@ -36,7 +37,7 @@ def test_a_small_input_runs_here(settings: RunSettings) -> None:
     assert outcome.run == json.loads((Path(settings.out) / "_run.json").read_text())
     found = digits(settings.out)
     assert all(int(name[3]) == digit for name, digit in found.items())
-    stages = ["start-up", "listing", "read", "decode", "normalize", "infer", "write", "check"]
+    stages = ["start-up", "listing", *STAGES, "write", "check"]
     assert list(outcome.run["seconds"]) == stages
 
 

@@ -28,7 +28,7 @@ def scans(small_test: Digits, tmp_path: Path) -> Path:
 def test_what_there_is_to_say(engine: Engine, scans: Path) -> None:
     seven = explain(str(scans / "seven.png"), engine)
     assert seven.answer.startswith("7, ")
-    assert seven.words == "touches the border"
+    assert seven.words == "looked at closely; touches the border"
     assert seven.normalized is not None
     assert seven.pixels is not None
     left, top, width, height = seven.normalized.box
@@ -78,4 +78,4 @@ def test_predict_draws_a_picture_for_each_scan(
 def test_predict_tells_a_program_the_same(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "--json", str(scans / "seven.png")]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert (answer["digit"], answer["notes"]) == (7, "touches the border")
+    assert (answer["digit"], answer["notes"]) == (7, "looked at closely; touches the border")

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from digitrec import reader
+from digitrec import pipeline
 from digitrec.batch import classify as module
 from digitrec.batch.classify import Classifier, classify
 from digitrec.batch.run import RunSettings
@@ -28,7 +28,7 @@ class Deadly(Classifier):
     """A classifier whose process can be killed by what it reads."""
 
     def __call__(self, number: int, *, here: bool = False) -> Stats:
-        reader.decode = deadly_decode
+        pipeline.decode = deadly_decode
         return super().__call__(number, here=here)
 
 

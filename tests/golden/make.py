@@ -1,4 +1,4 @@
-"""Makes the golden files: what the normalizer gives for forty drawn scans.
+"""Makes the golden files: what the quick path gives for forty drawn scans.
 
     python -m tests.golden.make            normalized.png anew, after a change that was meant
     python -m tests.golden.make --scans    also draw the scans anew
