@@ -241,7 +241,7 @@ def _normalize(found: _Prepared, k: int, pixels: NDArray[np.uint8]) -> None:
     found.scans[k], found.light[k] = normalized.image, normalized.done or normalized.inverted
     found.note(k, normalized)
     found.is_done[k] = normalized.done
-    found.odd[k] = not is_plain(normalized, (pixels.shape[0], pixels.shape[1]))
+    found.odd[k] = not is_plain(normalized, pixels)
     if not normalized.done:
         found.pixels[k] = at_working_size(pixels)
 

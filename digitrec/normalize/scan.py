@@ -38,8 +38,8 @@ NORMALIZER_VERSION = "3"
 WORKING_SIDE, DIGIT_SIDE = 256, 80
 # Worth a note: ink up to this contrast, light from this slope on, and strokes changed by more.
 FAINT, SLOPING, CHANGED = 50.0, 20.0, 0.05
-# Of a plain scan: where nothing differs from the paper by so much, it is blank for sure.
-NOTHING = 2.5
+# Where no two pixels of a scan differ by so many grey levels, it is blank for sure.
+NOTHING = 6
 # Ink as near to the border as this share of a side may be print that goes on beyond it; what is
 # smaller than the second may be print beside which nobody wrote, what is larger than the third a
 # frame around nothing.
@@ -128,19 +128,20 @@ def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return inspect(pixels).image
 
 
-def is_plain(found: Normalized, shape: tuple[int, int]) -> bool:
+def is_plain(found: Normalized, pixels: NDArray[np.uint8]) -> bool:
     """Say whether the quick path can't be mistaken about what is ink, as far as a scan tells.
 
     Args:
-        found: by `inspect`.
-        shape: the scan's height and width in pixels.
+        found: what `inspect` found in them.
+        pixels: the scan, as `normalize` takes it.
     """
-    if found.done or max(shape) < TINY:
+    height, width = pixels.shape[:2]
+    if found.done or max(height, width) < TINY:
         return True
     if found.blank:
-        return found.contrast < NOTHING
+        return bool(np.ptp(pixels.reshape(height * width, -1), axis=0).max() < NOTHING)
     odd = found.touches or found.pieces > 1 or found.slope >= SLOPING or found.contrast < FAINT
-    return not odd and _stands_free(found, shape) and not found.frame
+    return not odd and _stands_free(found, (height, width)) and not found.frame
 
 
 def _stands_free(found: Normalized, shape: tuple[int, int]) -> bool:
