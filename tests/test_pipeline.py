@@ -34,7 +34,7 @@ def mixed(small_test: Digits, count: int) -> list[Content]:
         shown(digit(2)), boxed(3), empty_box(), np.full((40, 30), 250, np.uint8), b"no image",
         ScanError("vanished", "no such file"), png(shown(digit(7))), shown(digit(4), 235, 195),
     ]  # fmt: skip
-    done = [image for image in small_test[0][:20]]
+    done = list(small_test[0][:20])
     return [(kinds + done)[k] for k in rng.integers(0, len(kinds) + len(done), count)]
 
 

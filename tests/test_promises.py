@@ -20,8 +20,9 @@ ROOT = Path(__file__).parent.parent
 
 FLAGS = {
     "train": {
-        "--recipe", "--network", "--epochs", "--batch-size", "--learning-rate", "--hold-out",
-        "--seed", "--workers", "--device", "--out", "--resume", "--data", "--quiet",
+        "--recipe", "--network", "--ink-network", "--epochs", "--batch-size", "--steps",
+        "--learning-rate", "--hold-out", "--seed", "--workers", "--device", "--out", "--resume",
+        "--data", "--quiet",
     },
     "study": {"--epochs", "--device", "--out", "--data", "--quiet"},
     "cascade": {"--out", "--like", "--data"},
@@ -29,7 +30,7 @@ FLAGS = {
     "data draw": {"--out", "--count", "--junk", "--seed", "--quiet"},
     "predict": {"--model", "--ink", "--explain", "--out", "--json"},
     "classify": {
-        "--out", "--model", "--notes", "--ink", "--overwrite", "--update", "--retry-errors",
+        "--out", "--model", "--ink", "--notes", "--overwrite", "--update", "--retry-errors",
         "--allow-missing", "--profile", "--json", "--quiet", "--path-column",
         "--content-column", "--no-follow-links",
     },

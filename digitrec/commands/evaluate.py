@@ -102,7 +102,7 @@ def _measure_all(
         keep({name: shown_name(name) for name in models}, [*entries, *without], refused)
     if out:
         write_json(out / "scorecard.json", scored)
-        _draw_all(out, chosen, entries, without)
+        _draw_all(out, chosen, entries, without, next(iter(engines.values())))
 
 
 def _measure(
@@ -164,9 +164,13 @@ def _say_refused(refused: dict[str, Any]) -> None:
 
 
 def _draw_all(
-    out: Path, chosen: "Chosen", entries: "list[Entry]", without: "list[EmptyEntry]"
+    out: Path,
+    chosen: "Chosen",
+    entries: "list[Entry]",
+    without: "list[EmptyEntry]",
+    engine: "Engine",
 ) -> None:
-    """Draw what all sets show together."""
+    """Draw what all sets show together, and of single scans what `engine` sees."""
     from digitrec.plots.suite import corrupted, corruptions, coverage, empty, panel
 
     labelled = [*chosen.given, *chosen.others]
@@ -178,4 +182,4 @@ def _draw_all(
         empty(without, out / "empty.png")
     pairs = corrupted(labelled)
     if pairs or chosen.empty:
-        corruptions(pairs, chosen.empty, out / "corruptions.png")
+        corruptions(pairs, chosen.empty, engine, out / "corruptions.png")

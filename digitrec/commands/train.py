@@ -1,9 +1,10 @@
 """`digitrec train`: a training run on Ray Train."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from digitrec.commands.parsing import (
     add_command,
@@ -14,10 +15,16 @@ from digitrec.commands.parsing import (
     training,
 )
 from digitrec.errors import InputError
-from digitrec.training.recipes import RECIPES, Recipe
+from digitrec.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from digitrec.model.card import Card
+
+R = TypeVar("R")
+
+# What changes any recipe; and the options of the networks that read digits, and of ink.
+CHANGES = ("epochs", "batch_size", "learning_rate", "seed")
+DIGITS_ALONE, INK_ALONE = ("recipe", "hold_out", "ink_network"), ("steps",)
 
 
 def add(commands: Any) -> None:
@@ -26,28 +33,40 @@ def add(commands: Any) -> None:
         commands,
         "train",
         _train,
-        "Train the digit network with Ray Train; leave a run folder with a bundle in it.",
+        "Train a network with Ray Train; leave a run folder with a bundle in it. With --network "
+        "ink it is the one that marks what is handwriting on a scan: it learns from papers that "
+        "are drawn anew for every step, and --ink-network takes it into a later run's bundle.",
         "digitrec train --epochs 3 --out runs/first",
     )
     command.add_argument(
         "--recipe",
         choices=("report", "robust"),
-        default="report",
         help="report: the lab report's own; robust: the same network, trained to hold up on other "
         "people's digits, and to tell what is no digit; default: report",
     )
     command.add_argument(
         "--network",
-        choices=("small", "large"),
+        choices=("small", "large", "ink"),
         default="small",
-        help="small: the report's, of 8,490 parameters; large: one of 162,954; default: small",
+        help="small: the report's, of 8,490 parameters; large: one of 162,954; ink: the one that "
+        "marks handwriting, of 61,717, by its own recipe; default: small",
+    )
+    command.add_argument(
+        "--ink-network",
+        metavar="RUN_FOLDER",
+        help="of a run with --network ink, or a folder with ink.onnx: the ink network for the "
+        "bundle, by which the robust recipe looks at papers too; default: the one that digitrec "
+        "ships",
     )
     command.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
     command.add_argument(
         "--batch-size",
         type=int,
         metavar="N",
-        help="images a step over all workers together; default: the recipe's, 128",
+        help="images a step over all workers together; default: the recipe's, 128, or 512 of ink",
+    )
+    command.add_argument(
+        "--steps", type=int, metavar="N", help="an epoch, with --network ink; default: 800"
     )
     command.add_argument("--learning-rate", type=float, metavar="X", help="default: the recipe's")
     command.add_argument(
@@ -73,23 +92,35 @@ def add(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    recipe = _recipe(options)
     if options.resume and not options.out:
         raise InputError("--resume needs --out: the run folder to go on with")
     if options.workers < 1:
         raise InputError(f"workers must be 1 or more, not {options.workers}")
-    out = options.out or f"runs/{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    module = training("training.train")
-    trained = module.train(
-        module.TrainSettings(
-            recipe=recipe,
-            out=out,
-            workers=options.workers,
-            device=options.device,
-            data=options.data,
-            resume=options.resume,
-        )
+    if options.network == "ink":
+        _refuse(options, DIGITS_ALONE, "--network ink has a recipe of its own: leave {} out")
+        _train_ink(options)
+    else:
+        _refuse(options, INK_ALONE, "{} is for --network ink alone")
+        _train_digits(options)
+
+
+def _refuse(options: argparse.Namespace, names: Sequence[str], sentence: str) -> None:
+    """Refuse the options of other networks."""
+    for name in names:
+        if getattr(options, name) is not None:
+            raise InputError(sentence.format("--" + name.replace("_", "-")))
+
+
+def _train_digits(options: argparse.Namespace) -> None:
+    recipe = _changed(
+        RECIPES[options.recipe or "report", options.network], options, (*CHANGES, "hold_out")
     )
+    module = training("training.train")
+    where = _where(options, recipe.name)
+    trained = module.train(
+        module.TrainSettings(recipe=recipe, ink_network=options.ink_network, **where)
+    )
+    out = where["out"]
     [(name, scores)] = trained.card.scorecard.items()
     print(
         f"trained {trained.records[-1].epoch} epochs: {100 * scores['accuracy']:.2f} % of {name} "
@@ -97,9 +128,39 @@ def _train(options: argparse.Namespace) -> None:
         f"{_calibration(trained.card)}"
         f"bundle       {out}/bundle  (id {trained.card.id})\n"
         f"pictures     {out}/plots\n"
-        f"TensorBoard  tensorboard --logdir {out}/tensorboard\n"
-        f"log          {out}/log.jsonl"
+        f"{_logs(out)}"
     )
+
+
+def _train_ink(options: argparse.Namespace) -> None:
+    module = training("training.train_ink")
+    recipe = _changed(module.InkRecipe(), options, (*CHANGES, "steps"))
+    where = _where(options, recipe.name)
+    trained = module.train_ink(module.InkSettings(recipe=recipe, **where))
+    out = where["out"]
+    print(f"trained {trained.records[-1].epoch} epochs of {recipe.steps} steps")
+    for name, scores in trained.card["scorecard"].items():
+        print(
+            f"{name + ':':17} IoU {scores['iou']:.3f}, "
+            f"{100 * scores['empty_marked']:.1f} % of empty papers marked, "
+            f"{100 * scores['written_missed']:.1f} % of written ones missed"
+        )
+    print(f"ink network  {out}/{module.INK_FOLDER}  (id {trained.card['id']})\n{_logs(out)}")
+
+
+def _where(options: argparse.Namespace, name: str) -> dict[str, Any]:
+    """What every training run is told, beside its recipe of that name."""
+    return {
+        "out": options.out or f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}",
+        "workers": options.workers,
+        "device": options.device,
+        "data": options.data,
+        "resume": options.resume,
+    }
+
+
+def _logs(out: str) -> str:
+    return f"TensorBoard  tensorboard --logdir {out}/tensorboard\nlog          {out}/log.jsonl"
 
 
 def _calibration(card: "Card") -> str:
@@ -108,14 +169,11 @@ def _calibration(card: "Card") -> str:
     return shown_calibration(card)
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe, with what the options change in it."""
-    changes = {
-        name: value
-        for name in ("epochs", "batch_size", "learning_rate", "hold_out", "seed")
-        if (value := getattr(options, name)) is not None
-    }
+def _changed(recipe: R, options: argparse.Namespace, names: Sequence[str]) -> R:
+    """A recipe, with what the options of these names change in it."""
+    given = {name: getattr(options, name) for name in names}
+    changes = {name: value for name, value in given.items() if value is not None}
     try:
-        return replace(RECIPES[options.recipe, options.network], **changes)
+        return replace(recipe, **changes)  # type: ignore[type-var]
     except ValueError as why:
         raise InputError(str(why)) from why

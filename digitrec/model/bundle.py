@@ -239,7 +239,7 @@ def save_bundle(
         recipe=dict(recipe),
         data=dict(data),
         normalizer_version=NORMALIZER_VERSION,
-        versions=_versions(),
+        versions=package_versions(),
         scorecard={},
         temperature=1.0,
         policy=calibration.policy,
@@ -285,7 +285,7 @@ def save_cascade(
         recipe={},
         data={},
         normalizer_version=NORMALIZER_VERSION,
-        versions=_versions(),
+        versions=package_versions(),
         scorecard={},
         temperature=1.0,
         policy=calibration.policy,
@@ -304,7 +304,8 @@ def _write(folder: Folder, files: Mapping[str, bytes], card: Card) -> None:
     write_card(folder, card)
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions that a card names: digitrec's, Python's, and those of some packages."""
     return {
         "digitrec": __version__,
         "python": platform.python_version(),

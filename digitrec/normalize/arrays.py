@@ -13,9 +13,9 @@ Figures = NDArray[np.float64]
 SIDE = 28
 
 # Places in the figures that `find_ink` tells beside the ink.
-FIGURES = 9
+FIGURES = 10
 BLANK, LEFT, TOP, LEVEL, INVERTED, TOUCHES = range(6)
-CONTRAST, SLOPE, PIECES = range(6, FIGURES)
+CONTRAST, SLOPE, PIECES, FRAME = range(6, FIGURES)
 # Smaller scans have no room for slopes of light, and lines, beside a digit.
 MIN_SIDE = 12
 # Of larger scans, in pixels, a part tells as much of paper and ink as the whole.

@@ -5,6 +5,10 @@ from numba.extending import register_jitable
 
 from digitrec.normalize.arrays import LEFT, PIECES, TOP, TOUCHES, Counts, Figures, Image
 
+# A frame has ink in its four corners, the first share of its sides long; a part of one has it in
+# three, the second share long.
+CORNERS, THREE_CORNERS = 0.125, 0.06
+
 
 @register_jitable
 def soft_ink(strength: Image, runs: Counts, texture: float, figures: Figures) -> Image:
@@ -78,6 +82,28 @@ def _measure(runs: Counts, height: int, width: int, figures: Figures) -> tuple[i
         bottom, right = max(bottom, runs[k, 0]), max(right, runs[k, 2] - 1)
     figures[TOUCHES] = top == 0 or left == 0 or bottom == height - 1 or right == width - 1
     return top, left, bottom, right
+
+
+@register_jitable
+def is_frame(ink: Image) -> bool:
+    """Say whether cropped ink [h, w] is a frame, or a part of one, by its corners."""
+    return _inked_corners(ink, CORNERS) == 4 or _inked_corners(ink, THREE_CORNERS) == 3
+
+
+@register_jitable
+def _inked_corners(ink: Image, share: float) -> int:
+    """Count the corners that have ink, each a share of the sides long."""
+    height, width = ink.shape
+    rows, columns = max(1, int(share * height)), max(1, int(share * width))
+    count = 0
+    for top in (0, height - rows):
+        for left in (0, width - columns):
+            inked = np.uint8(0)
+            for y in range(top, top + rows):
+                for x in range(left, left + columns):
+                    inked |= ink[y, x]
+            count += inked > 0
+    return count
 
 
 @register_jitable

@@ -40,12 +40,12 @@ WORKING_SIDE, DIGIT_SIDE = 256, 80
 FAINT, SLOPING, CHANGED = 50.0, 20.0, 0.05
 # Of a plain scan: where nothing differs from the paper by so much, it is blank for sure.
 NOTHING = 2.5
-# Ink as near to the border as this share of a side may be print that goes on beyond it, and what
-# is smaller than the second may be print beside which nobody wrote.
-NEAR, SMALL = 0.04, 0.35
-# A frame has ink in its corners, this share of its sides long; a line is so many times as long as
-# wide, and this share of the scan.
-CORNER, LINE, LONG = 0.125, 4.0, 0.75
+# Ink as near to the border as this share of a side may be print that goes on beyond it; what is
+# smaller than the second may be print beside which nobody wrote, what is larger than the third a
+# frame around nothing.
+NEAR, SMALL, BIG = 0.02, 0.35, 0.85
+# A line is so many times as long as wide, and this share of the scan.
+LINE, LONG = 4.0, 0.75
 # Fewer pixels than this tell the ink network nothing that the quick path does not know.
 TINY = 12
 
@@ -67,6 +67,7 @@ class Normalized(NamedTuple):
     contrast: float = 255.0  # grey levels between ink and paper
     slope: float = 0.0  # grey levels between the paper's lightest and darkest place
     pieces: float = 1  # of how many the digit consists
+    frame: float = 0  # 1: it has the corners of a frame, or of a part of one
     marked: bool = False  # the ink network says where the ink is, not the quick path
 
     @property
@@ -139,7 +140,7 @@ def is_plain(found: Normalized, shape: tuple[int, int]) -> bool:
     if found.blank:
         return found.contrast < NOTHING
     odd = found.touches or found.pieces > 1 or found.slope >= SLOPING or found.contrast < FAINT
-    return not odd and _stands_free(found, shape) and not _has_corners(found.ink)
+    return not odd and _stands_free(found, shape) and not found.frame
 
 
 def _stands_free(found: Normalized, shape: tuple[int, int]) -> bool:
@@ -149,18 +150,10 @@ def _stands_free(found: Normalized, shape: tuple[int, int]) -> bool:
     near = NEAR * max(shape)
     if left < near or top < near or left + width > wide - near or top + height > tall - near:
         return False
-    if height < SMALL * tall:
+    if height < SMALL * tall or height > BIG * tall or width > BIG * wide:
         return False
     across = width > LINE * height and width > LONG * wide
     return not across and not (height > LINE * width and height > LONG * tall)
-
-
-def _has_corners(ink: NDArray[np.uint8]) -> bool:
-    """Say whether there is ink in three corners of its box or in all: a frame, or a part of one."""
-    rows, columns = (max(1, int(CORNER * side)) for side in ink.shape)
-    sides = [ink[part, :] for part in (slice(rows), slice(-rows, None))]
-    corners = [side[:, part] for side in sides for part in (slice(columns), slice(-columns, None))]
-    return sum(bool(corner.any()) for corner in corners) >= 3
 
 
 def inspect(pixels: NDArray[np.uint8]) -> Normalized:

@@ -11,6 +11,7 @@ from digitrec.normalize.arrays import (
     BLANK,
     CONTRAST,
     FIGURES,
+    FRAME,
     INVERTED,
     LEVEL,
     Counts,
@@ -19,7 +20,7 @@ from digitrec.normalize.arrays import (
 )
 from digitrec.normalize.background import darkness, roughness_of, strength_of
 from digitrec.normalize.colours import to_grey
-from digitrec.normalize.components import runs_of, soft_ink
+from digitrec.normalize.components import is_frame, runs_of, soft_ink
 from digitrec.normalize.histogram import count_levels, median, otsu
 from digitrec.normalize.jit import compiled
 
@@ -85,6 +86,7 @@ def find_ink(pixels: Image) -> tuple[Image, Figures]:
         ink = soft_ink(strength, runs_of(_above(strength, threshold)), texture, figures)
         if max(ink.shape) >= MIN_DIGIT or min(strength.shape) < MIN_DIGIT_SIDE:
             figures[LEVEL] = _full_level(ink, counts)
+            figures[FRAME] = is_frame(ink)
             return ink, figures
     figures[BLANK] = 1
     return np.zeros((1, 1), np.uint8), figures

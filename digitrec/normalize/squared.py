@@ -38,12 +38,10 @@ def squared_cover(cover: Soft) -> Soft:
     return np.asarray(_squared(cover), np.float32)
 
 
-def unsquared(square: Soft, shape: tuple[int, int]) -> Soft:
-    """Bring what is said of the square, float32 [64, 64], back to the scan's shape."""
+def within(square: Soft, shape: tuple[int, int]) -> Soft:
+    """Return what of the square, float32 [64, 64], is a scan of a shape, and not beside it."""
     place = squared_place(shape)
-    inner = square[place.top : place.top + place.height, place.left : place.left + place.width]
-    size = (shape[1], shape[0])
-    return np.asarray(cv2.resize(inner, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    return square[place.top : place.top + place.height, place.left : place.left + place.width]
 
 
 def _squared(pixels: NDArray[np.uint8] | Soft) -> cv2.typing.MatLike:

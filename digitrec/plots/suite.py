@@ -15,14 +15,13 @@ from digitrec.datasets.corruptions import CORRUPTIONS, CorruptedImages, Corrupti
 from digitrec.datasets.empty import EMPTY, EmptyKind, EmptySet
 from digitrec.datasets.labelled import LabelledSet
 from digitrec.datasets.paper import Corrupted
-from digitrec.errors import ScanError
 from digitrec.evaluation.empty import EmptyEntry
 from digitrec.evaluation.suite import Entry, shortened
 from digitrec.inputs.decode import decode
+from digitrec.model.engine import Engine
 from digitrec.model.policy import ACCEPT, REVIEW
-from digitrec.normalize.arrays import SIDE
-from digitrec.normalize.scan import normalize
 from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing
+from digitrec.reader import read_scans
 from digitrec.readings import BLANK
 
 LABEL_WIDTH = 28
@@ -174,10 +173,12 @@ def empty(entries: Sequence[EmptyEntry], path: Path) -> None:
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
 
 
-def corruptions(sets: Sequence[LabelledSet], empty_sets: Sequence[EmptySet], path: Path) -> None:
+def corruptions(
+    sets: Sequence[LabelledSet], empty_sets: Sequence[EmptySet], engine: Engine, path: Path
+) -> None:
     """Draw a few scans of corrupted sets, and of sets without a digit.
 
-    Each scan as it looks, and normalized beside it.
+    Each scan as it looks, and beside it what the digit network of `engine` gets to see of it.
     """
     kinds = {
         "exact: the same digit, otherwise presented": [one for one in sets if _is(one, "exact")],
@@ -185,12 +186,12 @@ def corruptions(sets: Sequence[LabelledSet], empty_sets: Sequence[EmptySet], pat
         "cut: as forms, faxes and phones deliver it": [one for one in sets if _is(one, "cut")],
     }
     columns = [
-        (title, [(_pairs(_some_digits(one)), _title(_made_by(one))) for one in some])
+        (title, [(_pairs(_some_digits(one), engine), _title(_made_by(one))) for one in some])
         for title, some in kinds.items()
         if some
     ]
     if empty_sets:
-        shown = [(_pairs(one.scans[:SHOWN]), _title(_drawn_by(one))) for one in empty_sets]
+        shown = [(_pairs(one.scans[:SHOWN], engine), _title(_drawn_by(one))) for one in empty_sets]
         columns.append(("empty: no digit", shown))
     rows = max(len(some) for _, some in columns)
     with drawing(path, 7 * len(columns), 0.8 + 0.62 * rows) as figure:
@@ -229,20 +230,13 @@ def _some_digits(labelled: LabelledSet) -> list[Corrupted]:
     return [scan for k in places if not isinstance(scan := labelled.scans[k], str)]
 
 
-def _pairs(scans: Sequence[Corrupted]) -> NDArray[np.uint8]:
-    """Put some scans and what they are normalized to into a row: uint8 [94, W, 3]."""
+def _pairs(scans: Sequence[Corrupted], engine: Engine) -> NDArray[np.uint8]:
+    """Put some scans and what is seen of them into a row: uint8 [94, W, 3]."""
     cells = []
-    for scan in scans:
+    for scan, seen in zip(scans, read_scans(scans, engine).scans, strict=True):
         pixels = decode(scan).pixels if isinstance(scan, bytes) else scan
-        cells += [_cell(pixels, 0), _cell(_normalized(pixels), GAP)]
+        cells += [_cell(pixels, 0), _cell(seen, GAP)]
     return np.concatenate(cells, axis=1)
-
-
-def _normalized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    try:
-        return normalize(pixels)
-    except ScanError:
-        return np.zeros((SIDE, SIDE), np.uint8)
 
 
 def _cell(pixels: NDArray[np.uint8], gap: int) -> NDArray[np.uint8]:

@@ -25,12 +25,15 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 WorkerData = tuple[Arrays, Arrays, NDArray[np.float32]]
 
 
-def training_parts(recipe: Recipe, data: Path | None) -> dict[str, Arrays]:
+def training_parts(
+    recipe: Recipe, data: Path | None, ink: bytes | None = None
+) -> dict[str, Arrays]:
     """Return what a recipe is trained on, by the names that the bundle's card has for them.
 
     Args:
         recipe: says what of MNIST is held out, and how much is drawn.
         data: folder with MNIST's four files; None: the cache.
+        ink: the ink network's ONNX file that looks at papers; None: the one that digitrec ships.
     """
     images, labels = mnist.load("train", data)
     kept = np.ones(len(labels), bool)
@@ -47,8 +50,8 @@ def training_parts(recipe: Recipe, data: Path | None) -> dict[str, Arrays]:
         junk = draw_junk(recipe.junk, recipe.seed)
         parts["junk"] = junk, np.full(len(junk), NOT_A_DIGIT, np.uint8)
     if recipe.papers:
-        ink = InkEngine(shipped_ink(), "the ink network that digitrec ships")
-        parts["papers"] = looked_at(*parts["mnist:train"], recipe.papers, recipe.seed, ink)
+        engine = InkEngine(shipped_ink() if ink is None else ink, "the ink network")
+        parts["papers"] = looked_at(*parts["mnist:train"], recipe.papers, recipe.seed, engine)
     return parts
 
 

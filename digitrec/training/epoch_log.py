@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ray.train import Checkpoint, UserCallback
 
@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 
 log = logging.getLogger(__name__)
+
+
+class Record(Protocol):
+    """What an epoch of any kind of run measured: a frozen dataclass of numbers."""
+
+    @property
+    def epoch(self) -> int:
+        """From 1."""
+
+    def told(self, epochs: int) -> str:
+        """Return a line that tells it, of a run of so many epochs."""
+
+    def curves(self) -> dict[str, float]:
+        """Return its points for TensorBoard, by the names of their curves."""
+
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +51,25 @@ class EpochRecord:
     learning_rate: float
     seconds: float  # of training, without the evaluation
     images_per_second: float  # trained on, all workers together
+
+    def told(self, epochs: int) -> str:
+        """Return a line that tells it, of a run of so many epochs."""
+        return (
+            f"epoch {self.epoch}/{epochs}  train loss {self.train_loss:.4f}  "
+            f"test loss {self.test_loss:.4f}  test accuracy {100 * self.test_accuracy:.2f} %  "
+            f"{self.seconds:.1f} s  {self.images_per_second:.0f} images/s"
+        )
+
+    def curves(self) -> dict[str, float]:
+        """Return its points for TensorBoard, by the names of their curves."""
+        return {
+            "loss/train": self.train_loss,
+            "loss/test": self.test_loss,
+            "accuracy/test": self.test_accuracy,
+            "learning_rate": self.learning_rate,
+            "speed/seconds": self.seconds,
+            "speed/images_per_second": self.images_per_second,
+        }
 
 
 class EpochWriter(UserCallback):
@@ -56,15 +92,15 @@ def parse_records(content: str) -> list[EpochRecord]:
     return [EpochRecord(**json.loads(line)) for line in lines]
 
 
-def write_records(path: Path, records: Sequence[EpochRecord]) -> None:
-    """Write a `log.jsonl` anew."""
+def write_records(path: Path, records: Sequence[Any]) -> None:
+    """Write a `log.jsonl` anew, of records of one kind."""
     lines = "".join(json.dumps(asdict(record)) + "\n" for record in records)
     path.write_text(lines, "utf-8")
 
 
 @contextmanager
-def following(path: Path, on_record: Callable[[EpochRecord], None]) -> Iterator[None]:
-    """Call `on_record` for every line that `path` gains during the block, from a thread."""
+def following(path: Path, kind: type[R], on_record: Callable[[R], None]) -> Iterator[None]:
+    """Call `on_record` for every record that `path` gains during the block, from a thread."""
     path.touch()
     stop = threading.Event()
     with path.open(encoding="utf-8") as file:
@@ -76,7 +112,7 @@ def following(path: Path, on_record: Callable[[EpochRecord], None]) -> Iterator[
                 last_look = stop.wait(POLL_SECONDS)
                 *lines, unfinished = (unfinished + file.read()).split("\n")
                 for line in lines:
-                    on_record(EpochRecord(**json.loads(line)))
+                    on_record(kind(**json.loads(line)))
                 if last_look:
                     return
 
@@ -90,7 +126,7 @@ def following(path: Path, on_record: Callable[[EpochRecord], None]) -> Iterator[
 
 
 @contextmanager
-def announcing(folder: Path, epochs: int) -> Iterator[Callable[[EpochRecord], None]]:
+def announcing(folder: Path, epochs: int) -> Iterator[Callable[[Record], None]]:
     """Yield a function that writes a record to TensorBoard (x axis: epoch) and to `logging`."""
     with ExitStack() as stack:
 
@@ -102,35 +138,10 @@ def announcing(folder: Path, epochs: int) -> Iterator[Callable[[EpochRecord], No
             writer: SummaryWriter = stack.enter_context(SummaryWriter(str(folder)))
             return writer
 
-        def announce(record: EpochRecord) -> None:
-            _log(record, epochs)
-            _plot(record, board())
+        def announce(record: Record) -> None:
+            log.info("%s", record.told(epochs))
+            for name, value in record.curves().items():
+                board().add_scalar(name, value, record.epoch)
+            board().flush()
 
         yield announce
-
-
-def _log(record: EpochRecord, epochs: int) -> None:
-    log.info(
-        "epoch %d/%d  train loss %.4f  test loss %.4f  test accuracy %.2f %%  "
-        "%.1f s  %.0f images/s",
-        record.epoch,
-        epochs,
-        record.train_loss,
-        record.test_loss,
-        100 * record.test_accuracy,
-        record.seconds,
-        record.images_per_second,
-    )
-
-
-def _plot(record: EpochRecord, board: "SummaryWriter") -> None:
-    for name, value in (
-        ("loss/train", record.train_loss),
-        ("loss/test", record.test_loss),
-        ("accuracy/test", record.test_accuracy),
-        ("learning_rate", record.learning_rate),
-        ("speed/seconds", record.seconds),
-        ("speed/images_per_second", record.images_per_second),
-    ):
-        board.add_scalar(name, value, record.epoch)
-    board.flush()

@@ -10,6 +10,26 @@ from dataclasses import dataclass, replace
 HOLD_OUT = ("nothing", "calibration", "validation")
 
 
+def check_counts(**fields: int) -> None:
+    """Raise ValueError for a field below 1."""
+    for name, value in fields.items():
+        if value < 1:
+            raise ValueError(f"{name} must be 1 or more, not {value}")
+
+
+def check_rates(**fields: float) -> None:
+    """Raise ValueError for a field that is no number above 0."""
+    for name, value in fields.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} must be a number above 0, not {value}")
+
+
+def check_seed(seed: int) -> None:
+    """Raise ValueError for a seed that torch or numpy would not take."""
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seed must be from 0 to 2147483647, not {seed}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """The settings of one training run: Adam on cross-entropy, shuffled anew each epoch.
@@ -33,6 +53,7 @@ class Recipe:
     drawn: int = 0  # drawn digits, in the styles that MNIST lacks
     junk: int = 0  # drawn scans that show no digit
     papers: int = 0  # drawn papers, written or empty, as a closer look reads them
+    ink: str | None = None  # id of the ink network that looks; None: the one that digitrec ships
     # How far `augment` goes: each image by a random share of these.
     clean_share: float = 0.0  # share of the images that stay as they are
     drawn_strength: float = 1.0  # of it all, on what is drawn: it varies of itself
@@ -52,14 +73,9 @@ class Recipe:
     min_digit_score: float | None = None  # what has less goes to review as not-a-digit
 
     def __post_init__(self) -> None:
-        for field in ("batch_size", "epochs"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} must be 1 or more, not {getattr(self, field)}")
-        for field in ("learning_rate", "temperature"):
-            if not (getattr(self, field) > 0 and math.isfinite(getattr(self, field))):
-                raise ValueError(f"{field} must be a number above 0, not {getattr(self, field)}")
-        if not 0 <= self.seed < 2**31:
-            raise ValueError(f"seed must be from 0 to 2147483647, not {self.seed}")
+        check_counts(batch_size=self.batch_size, epochs=self.epochs)
+        check_rates(learning_rate=self.learning_rate, temperature=self.temperature)
+        check_seed(self.seed)
         for field, known in (
             ("network", ("small", "large")),
             ("schedule", ("constant", "one-cycle")),
@@ -137,8 +153,8 @@ ROBUST = Recipe(
     blur=0.7,
     contrast=0.6,
     noise=0.05,
-    temperature=1.22,
-    min_digit_score=0.946,
+    temperature=1.19,
+    min_digit_score=0.933,
 )
 
 # The same for the large network, which learns more of images that are changed less.
@@ -151,7 +167,7 @@ ROBUST_LARGE = replace(
     clean_share=0.2,
     pen_share=0.2,
     temperature=1.22,
-    min_digit_score=0.9968,
+    min_digit_score=0.988,
 )
 
 # By `--recipe` and `--network`.

@@ -6,7 +6,7 @@
     train.log         what was said through `logging`
     tensorboard/      the same curves, for TensorBoard
     plots/            the pictures
-    bundle/           the trained model
+    bundle/           the trained model; of an ink network `ink/`
     _lock             while a run is in the folder
 
 All but the checkpoints is written on the driver's own disk. Behind a URI that is a temporary
@@ -17,8 +17,9 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pyarrow import fs
 
@@ -26,9 +27,14 @@ from digitrec.errors import InputError
 from digitrec.storage.files import check_can_be_made, write_json
 from digitrec.storage.folder import Folder, open_folder
 from digitrec.storage.lock import LOCK, exclusive
+from digitrec.training.ink_recipe import InkRecipe
 from digitrec.training.recipes import Recipe
 
 RECIPE, LOG, TEXT_LOG, BUNDLE = "recipe.json", "log.jsonl", "train.log", "bundle"
+# These may differ in a resumed run: how long it is, and what is done after its last epoch.
+FREE = ("epochs", "temperature", "min_digit_score")
+
+AnyRecipe = Recipe | InkRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class RunFolder:
     resume: bool
     held: ExitStack  # what ends with the run: its lock
 
-    def begin(self, recipe: Recipe) -> Callable[[], None]:
+    def begin(self, recipe: AnyRecipe) -> Callable[[], None]:
         """Make the folder, keep other runs out of it, and mark it as a run of this recipe.
 
         Returns:
@@ -76,7 +82,7 @@ class RunFolder:
 
 
 @contextmanager
-def open_run_folder(out: str, recipe: Recipe, *, resume: bool) -> Iterator[RunFolder]:
+def open_run_folder(out: str, recipe: AnyRecipe, *, resume: bool) -> Iterator[RunFolder]:
     """Check that a run can go to `out`, and give its folder; nothing is written before `begin`.
 
     Args:
@@ -102,7 +108,7 @@ def open_run_folder(out: str, recipe: Recipe, *, resume: bool) -> Iterator[RunFo
         )
 
 
-def _check(target: Folder, recipe: Recipe, *, resume: bool) -> None:
+def _check(target: Folder, recipe: AnyRecipe, *, resume: bool) -> None:
     """Refuse a folder that holds something else, or a run that is not the one to resume."""
     store = target.remote.filesystem if target.remote else fs.LocalFileSystem()
     try:
@@ -112,7 +118,7 @@ def _check(target: Folder, recipe: Recipe, *, resume: bool) -> None:
 
 
 def _check_store(
-    store: fs.FileSystem, path: str, out: str, recipe: Recipe, *, resume: bool
+    store: fs.FileSystem, path: str, out: str, recipe: AnyRecipe, *, resume: bool
 ) -> None:
     kind = store.get_file_info(path).type
     if kind == fs.FileType.File:
@@ -128,15 +134,22 @@ def _check_store(
     with store.open_input_stream(f"{path}/{RECIPE}") as stream:
         content = stream.read()
     try:
-        earlier = Recipe(**json.loads(content))
+        earlier = dict(json.loads(content))
     except (ValueError, TypeError) as why:
         raise InputError(f"{out}: {RECIPE} can't be used ({why}): choose another --out") from why
-    # These may differ: how long the run is, and what is done after its last epoch.
-    free = {name: getattr(recipe, name) for name in ("epochs", "temperature", "min_digit_score")}
-    if replace(earlier, **free) != recipe:
+    if differing := _differing(earlier, recipe):
         raise InputError(
-            f"{out} holds a run with other settings ({earlier}): resume with the same ones"
+            f"{out} holds a run with other settings ({differing}): resume with the same ones"
         )
+
+
+def _differing(earlier: dict[str, Any], recipe: AnyRecipe) -> str:
+    """Name the settings of an earlier run that are not the recipe's, and what they were."""
+    now = json.loads(json.dumps(asdict(recipe)))
+    names = [name for name in {**earlier, **now} if name not in FREE]
+    return ", ".join(
+        f"{name} {earlier.get(name)}" for name in names if earlier.get(name) != now.get(name)
+    )
 
 
 def _fetch_logs(filesystem: fs.FileSystem, path: str, local: Path) -> None:

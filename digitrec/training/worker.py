@@ -7,7 +7,7 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 import ray.train
@@ -22,6 +22,8 @@ from digitrec.training.loop import begin, evaluate, labelled, train_epoch
 from digitrec.training.recipes import Recipe
 
 STATE = "state.pt"
+
+R = TypeVar("R")
 
 
 def train_worker(config: dict[str, Any]) -> None:
@@ -40,15 +42,15 @@ def train_worker(config: dict[str, Any]) -> None:
     train_arrays, test_arrays, strengths = data
     training, test = labelled(*train_arrays, device, strengths), labelled(*test_arrays, device)
     network, optimizer = begin(recipe, device)
-    records = _restore(network, optimizer)
+    records = restore(network, optimizer, EpochRecord)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network
     for epoch in range(len(records) + 1, recipe.epochs + 1):
         start = time.perf_counter()
         train_sum = train_epoch(replica, optimizer, training, recipe, epoch, rank, world_size)
-        train_loss = _over_workers(train_sum, world_size) / len(training)
+        train_loss = over_workers(train_sum, world_size) / len(training)
         seconds = time.perf_counter() - start
         test_loss, test_accuracy = (
-            _over_workers(evaluate(network, test, rank, world_size), world_size) / len(test)
+            over_workers(evaluate(network, test, rank, world_size), world_size) / len(test)
         ).tolist()
         records.append(
             EpochRecord(
@@ -61,10 +63,10 @@ def train_worker(config: dict[str, Any]) -> None:
                 images_per_second=len(training) / seconds,
             )
         )
-        _report(network, optimizer, records, rank)
+        report(network, optimizer, records, rank)
 
 
-def _over_workers(values: Tensor, world_size: int) -> Tensor:
+def over_workers(values: Tensor, world_size: int) -> Tensor:
     """Sum a tensor over all workers, and wait for it."""
     values = values.to(torch.float64)
     if world_size > 1:
@@ -72,8 +74,8 @@ def _over_workers(values: Tensor, world_size: int) -> Tensor:
     return values.cpu()
 
 
-def _report(
-    network: nn.Module, optimizer: torch.optim.Optimizer, records: list[EpochRecord], rank: int
+def report(
+    network: nn.Module, optimizer: torch.optim.Optimizer, records: list[Any], rank: int
 ) -> None:
     """Report an epoch to Ray Train: every rank its numbers, rank 0 the checkpoint."""
     metrics = asdict(records[-1])
@@ -91,7 +93,7 @@ def _report(
         ray.train.report(metrics, Checkpoint.from_directory(folder), checkpoint_dir_name=name)
 
 
-def _restore(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[EpochRecord]:
+def restore(network: nn.Module, optimizer: torch.optim.Optimizer, kind: type[R]) -> list[R]:
     """Take up the last checkpoint, if there is one; give the records of the epochs behind it."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
@@ -99,7 +101,7 @@ def _restore(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Epoch
     state = load_state(checkpoint)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
-    return [EpochRecord(**record) for record in state["records"]]
+    return [kind(**record) for record in state["records"]]
 
 
 def load_state(checkpoint: Checkpoint) -> Any:

@@ -33,7 +33,7 @@ from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import Engine, open_engine
 from digitrec.normalize.squared import INK_SIDE, squared, squared_cover, squared_place
 from digitrec.reader import Readings, read_scans
-from digitrec.training.ink import validation_digits
+from digitrec.training.ink_data import validation_digits
 
 Scan = NDArray[np.uint8]
 SEED = 2**31 + 1  # no training step has it

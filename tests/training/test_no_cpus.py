@@ -12,10 +12,10 @@ from ray.cluster_utils import Cluster
 from digitrec.errors import InputError
 cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 0})
 from digitrec.report import study
-from digitrec.training import train
+from digitrec.training import fit
 """
 ALONE = """
-for what in (study._at_once, lambda: train._use_gpu("auto", 1)):
+for what in (study._at_once, lambda: fit.gpu_wanted("auto", 1)):
     try:
         print(what())
     except InputError as why:
@@ -23,7 +23,7 @@ for what in (study._at_once, lambda: train._use_gpu("auto", 1)):
 """
 GROWING = """
 os.environ["RAY_ADDRESS"] = cluster.address
-print(study._at_once(), train._use_gpu("auto", 1))
+print(study._at_once(), fit.gpu_wanted("auto", 1))
 cluster.add_node(num_cpus=2)
 cluster.wait_for_nodes()
 print(study._at_once())

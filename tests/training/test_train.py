@@ -82,7 +82,7 @@ def test_the_scorecard_is_what_the_run_measured(finished: tuple[Path, Trained]) 
 
 @pytest.mark.usefixtures("first_images")
 def test_a_large_network_is_trained_the_same_way(tmp_path: Path) -> None:
-    fewer = {"epochs": 1, "coarse": 50, "drawn": 100, "junk": 100}
+    fewer = {"epochs": 1, "coarse": 50, "drawn": 100, "junk": 100, "papers": 100}
     recipe = replace(RECIPES["robust", "large"], hold_out="nothing", **fewer)
     trained = train(TrainSettings(recipe=recipe, out=str(tmp_path / "large")))
     assert trained.card.architecture == "LargeNet"
