@@ -29,7 +29,6 @@ from digitrec.batch.shares import Plan, make_plan
 from digitrec.batch.stats import Stats
 from digitrec.batch.task import Work
 from digitrec.errors import GO_ON, RunError
-from digitrec.storage.folder import Folder
 
 # cluster which can grow sees the need to.
 QUEUED, QUEUED_PER_CPU = 256, 4
@@ -45,8 +44,8 @@ class ChunkSource(Datasource):
     """The numbers of a run's chunks, as Ray Data's read tasks list them, one for each share."""
 
     def __init__(self, work: Work, listing: Listing, plan: Plan) -> None:
-        # Without the networks: Ray warns of a read task of a megabyte, by a name that this has not.
-        self._list = functools.partial(_blocks, work.folder, listing, plan)
+        # A listing knows its work, networks and all: more than Ray lets a read task carry.
+        self._list = functools.partial(_blocks, ray.put((work.folder, listing, plan)))
         self._shares = plan.count
 
     def get_name(self) -> str:
@@ -64,7 +63,8 @@ class ChunkSource(Datasource):
         return [ReadTask(functools.partial(self._list, share), unknown) for share in shares]
 
 
-def _blocks(folder: Folder, listing: Listing, plan: Plan, share: int) -> Iterator[pa.Table]:
+def _blocks(given: Any, share: int) -> Iterator[pa.Table]:
+    folder, listing, plan = ray.get(given)
     for number in list_share(folder, listing, plan, share):
         yield pa.table({"number": [number]})
 
