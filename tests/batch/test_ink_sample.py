@@ -56,9 +56,7 @@ def crops(small_test: Digits) -> list[Pixels]:
 @pytest.fixture
 def run(tmp_path: Path, crops: list[Pixels]) -> RunSettings:
     write(crops, tmp_path / "crops")
-    return RunSettings(
-        inputs=(str(tmp_path / "crops"),), out=str(tmp_path / "result"), quiet=True
-    )
+    return RunSettings(inputs=(str(tmp_path / "crops"),), out=str(tmp_path / "result"), quiet=True)
 
 
 def answers(
