@@ -44,7 +44,8 @@ class ChunkSource(Datasource):
     """The numbers of a run's chunks, as Ray Data's read tasks list them, one for each share."""
 
     def __init__(self, work: Work, listing: Listing, plan: Plan) -> None:
-        self._list = functools.partial(_blocks, work, listing, plan)
+        # A listing knows its work, networks and all: more than Ray lets a read task carry.
+        self._list = functools.partial(_blocks, ray.put((work.folder, listing, plan)))
         self._shares = plan.count
 
     def get_name(self) -> str:
@@ -62,8 +63,9 @@ class ChunkSource(Datasource):
         return [ReadTask(functools.partial(self._list, share), unknown) for share in shares]
 
 
-def _blocks(work: Work, listing: Listing, plan: Plan, share: int) -> Iterator[pa.Table]:
-    for number in list_share(work.folder, listing, plan, share):
+def _blocks(given: Any, share: int) -> Iterator[pa.Table]:
+    folder, listing, plan = ray.get(given)
+    for number in list_share(folder, listing, plan, share):
         yield pa.table({"number": [number]})
 
 

@@ -238,6 +238,8 @@ def test_notes_are_a_last_column(
     assert classify(settings, with_notes=True).run["notes"]
     table = dataset.dataset(out, format="parquet").to_table().sort_by("path")
     assert table.column_names[-2:] == ["digit_score", "notes"]
-    assert table["notes"].to_pylist() == [None, "light on dark", None]
+    assert table["notes"].to_pylist() == [
+        None, "looked at closely; light on dark", None,
+    ]  # fmt: skip
     with pytest.raises(InputError, match="other --notes"):
         classify(settings)
