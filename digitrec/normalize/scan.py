@@ -139,7 +139,8 @@ def is_plain(found: Normalized, pixels: NDArray[np.uint8]) -> bool:
     if found.done or max(height, width) < TINY:
         return True
     if found.blank:
-        return bool(np.ptp(pixels.reshape(height * width, -1), axis=0).max() < NOTHING)
+        seen = at_working_size(pixels)
+        return bool(np.ptp(seen.reshape(seen.shape[0] * seen.shape[1], -1), axis=0).max() < NOTHING)
     odd = found.touches or found.pieces > 1 or found.slope >= SLOPING or found.contrast < FAINT
     return not odd and _stands_free(found, (height, width)) and not found.frame
 

@@ -21,6 +21,7 @@ from digitrec.inputs.decode import (
 
 PEAK = """
 import sys
+import numpy as np
 from digitrec import read
 
 def peak():
@@ -28,7 +29,7 @@ def peak():
     return int(line.split()[1])
 
 content = open(sys.argv[1], "rb").read()
-read([])
+read(np.eye(40, dtype=np.uint8) * 255, "small")  # what the networks take is not the file's
 before = peak()
 [reading] = read([content], "small")
 print((peak() - before) // 1024, reading.reason)
