@@ -24,9 +24,9 @@ from digitrec.inputs.whole_tiff import BITS, tiff_is_short, tile_size
 # A photograph of 64 megapixels passes; what is larger is no scan of one digit.
 MAX_PIXELS = 2**26
 MAX_BYTES = 2**26
-# While a file is decoded it takes no more memory than this, whatever is in it: half a gigabyte, less
-# a little that reading takes beside it. That is the 64 megapixels in grey, less of what takes more:
-# bytes a pixel, by Pillow's modes.
+# While a file is decoded it takes no more memory than this, whatever is in it: half a gigabyte,
+# less a little that reading takes beside it. That is the 64 megapixels in grey, less of what takes
+# more: bytes a pixel, by Pillow's modes.
 MAX_HELD = 2**29 - 2**23
 HELD = {"1": 3, "L": 3, "P": 12, "I;16": 8, "I": 22, "F": 22, "RGB": 12}
 HELD_OTHERWISE, HELD_BY_WEBP, HELD_BY_DEEP_COLOURS = 16, 24, 32
