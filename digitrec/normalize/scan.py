@@ -136,7 +136,7 @@ def is_plain(found: Normalized, pixels: NDArray[np.uint8]) -> bool:
         pixels: the scan, as `normalize` takes it.
     """
     height, width = pixels.shape[:2]
-    if found.done or max(height, width) < TINY:
+    if found.done or (max(height, width) < TINY and not found.blank):
         return True
     if found.blank:
         seen = at_working_size(pixels)
