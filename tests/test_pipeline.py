@@ -56,7 +56,7 @@ def told(readings: Readings) -> list[tuple[object, ...]]:
 
 def test_a_plain_scan_is_not_looked_at(engine: Engine) -> None:
     scans: list[Content] = [shown(digit(which)) for which in (0, 1, 2, 4, 5, 7, 8, 9)]
-    assert all(is_plain(inspect(scan), (120, 90)) for scan in scans if isinstance(scan, np.ndarray))
+    assert all(is_plain(inspect(scan), scan) for scan in scans if isinstance(scan, np.ndarray))
     readings = read(scans, engine)
     assert not readings.looked.any()
     assert readings.digits.tolist() == [0, 1, 2, 4, 5, 7, 8, 9]
@@ -142,8 +142,8 @@ def test_the_policy_says_what_is_written_for_sure(bundle: Bundle) -> None:
 def test_what_is_written_is_accepted_or_reviewed_by_its_digit(bundle: Bundle) -> None:
     [taken] = read([boxed(3)], by(bundle))
     assert (taken.digit, taken.decision, taken.reason) == (3, ACCEPT, None)
-    [refused] = read([boxed(3)], by(bundle, min_digit_score=1.0))
-    assert (refused.digit, refused.decision) == (3, REVIEW)
+    [refused] = read([boxed(1)], by(bundle, min_digit_score=1.0))
+    assert (refused.digit, refused.decision) == (1, REVIEW)
     assert refused.reason is not None
     assert refused.reason.startswith("not-a-digit: ")
 

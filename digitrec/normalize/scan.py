@@ -39,7 +39,7 @@ WORKING_SIDE, DIGIT_SIDE = 256, 80
 # Worth a note: ink up to this contrast, light from this slope on, and strokes changed by more.
 FAINT, SLOPING, CHANGED = 50.0, 20.0, 0.05
 # Where no two pixels of a scan differ by so many grey levels, it is blank for sure.
-NOTHING = 6
+NOTHING = 3
 # Ink as near to the border as this share of a side may be print that goes on beyond it; what is
 # smaller than the second may be print beside which nobody wrote, what is larger than the third a
 # frame around nothing.

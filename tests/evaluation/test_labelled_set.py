@@ -97,11 +97,11 @@ def test_pictures_are_drawn(engine: Engine, known: LabelledSet, tmp_path: Path) 
 
 @pytest.mark.mnist
 def test_mnists_accepted_digits(engine: Engine) -> None:
-    """Of 29 wrong digits the policy sends seven to review."""
+    """Of 30 wrong digits the policy sends six to review."""
     scores = measure(engine, load_labelled("mnist:test")).scores()
-    assert (scores["accept"], scores["review"], scores["accepted_wrong"]) == (9_903, 97, 22)
+    assert (scores["accept"], scores["review"], scores["accepted_wrong"]) == (9_846, 154, 24)
     low, high = scores["accepted_error_interval"]
-    assert (low, high) == (pytest.approx(0.0014, abs=1e-4), pytest.approx(0.0034, abs=1e-4))
+    assert (low, high) == (pytest.approx(0.0016, abs=1e-4), pytest.approx(0.0036, abs=1e-4))
 
 
 def test_a_tables_writers_widen_the_intervals(engine: Engine, real_digits: Path) -> None:

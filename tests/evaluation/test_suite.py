@@ -122,15 +122,17 @@ def test_long_names_keep_their_end() -> None:
     assert shortened("averylongname", 6) == "…gname"
 
 
-def test_pictures(entries: list[Entry], sets: list[LabelledSet], tmp_path: Path) -> None:
+def test_pictures(
+    entries: list[Entry], sets: list[LabelledSet], engine: Engine, tmp_path: Path
+) -> None:
     suite.panel(entries, tmp_path / "panel.png")
     suite.coverage(entries, tmp_path / "coverage.png")
     suite.coverage(entries[:1], tmp_path / "flawless.png")
     corrupted = suite.corrupted(sets)
     assert len(corrupted) == 38
     empty = [load_empty(f"empty:{name}") for name in EMPTY]
-    suite.corruptions(corrupted, empty, tmp_path / "corruptions.png")
-    suite.corruptions(corrupted[:1], [], tmp_path / "one.png")
-    suite.corruptions([], empty[:1], tmp_path / "none.png")
+    suite.corruptions(corrupted, empty, engine, tmp_path / "corruptions.png")
+    suite.corruptions(corrupted[:1], [], engine, tmp_path / "one.png")
+    suite.corruptions([], empty[:1], engine, tmp_path / "none.png")
     for name in ("panel", "coverage", "flawless", "corruptions", "one", "none"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

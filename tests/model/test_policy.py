@@ -38,13 +38,13 @@ def test_both_doubts_are_not_a_digit_and_a_bound_is_enough() -> None:
 
 
 def test_what_may_be_no_writing_goes_to_review_as_unclear() -> None:
-    written = np.array([0.949, 0.95, np.nan, 0.5], np.float32)
+    written = np.array([0.979, 0.985, np.nan, 0.5], np.float32)
     decisions, reasons = Policy(min_digit_score=0.5).decide(CONFIDENCES, SCORES, written)
     assert decisions.tolist() == ["review", "accept", "review", "review"]
     assert [None if why is None else why.split(":")[0] for why in reasons] == [
         "unclear", None, "not-a-digit", "unclear",
     ]  # fmt: skip
-    assert reasons[3] == "unclear: that anything is written there is 0.500 likely, 0.950 is needed"
+    assert reasons[3] == "unclear: that anything is written there is 0.500 likely, 0.980 is needed"
 
 
 def test_what_is_called_blank_is_not_accepted_too() -> None:
