@@ -33,7 +33,7 @@ Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 STAGES = ("read", "decode", "normalize", "ink", "infer")
 # Scans whose pixels are kept for a closer look.
-AT_ONCE = 256
+AT_ONCE = 512
 # Whether ink is lighter than paper, as a user says it; None: as most scans that come together say.
 INK: dict[str, bool | None] = {"auto": None, "dark": False, "light": True}
 NO_PIXELS = np.zeros((1, 1), np.uint8)
