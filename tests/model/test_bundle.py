@@ -86,6 +86,9 @@ def test_a_shipped_scorecard_tells_the_error_among_the_accepted(name: str) -> No
     assert len(sets) > 20
     for one in sets.values():
         assert one["accept"] + one["review"] + one["blank"] + one["error"] == one["images"]
+        if "accuracy" not in one:  # no digit is there that could be read right
+            assert one["accept"] <= 0.01 * one["images"]
+            continue
         low, high = one["accepted_error_interval"]
         assert low <= one["accepted_error"] <= high
         assert one["accepted_error"] == pytest.approx(

@@ -4,7 +4,8 @@
 
 1,000 to train on and 200 to test with, for tests that need digits and not MNIST's: no download.
 Each ten show all digits, in the order in which MNIST's test set first shows them: 7, 2, 1, 0, 4, …
-The shipped cascade reads all 200 right and accepts them, and a test may count on that.
+The shipped small network and the cascade read all 200 right and accept them, and a test may count
+on that.
 """
 
 import gzip
@@ -18,7 +19,7 @@ from digitrec.datasets.synthetic.sets import draw_digits
 
 FOLDER = Path(__file__).parent
 # Split → how MNIST's files of it begin, how many digits, and the seed they are drawn with.
-SPLITS = {"train": ("train", 1000, 1), "test": ("t10k", 200, 4)}
+SPLITS = {"train": ("train", 1000, 1), "test": ("t10k", 200, 29)}
 ORDER = (7, 2, 1, 0, 4, 9, 5, 6, 3, 8)
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
