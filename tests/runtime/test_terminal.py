@@ -164,4 +164,4 @@ def test_predict_says_what_is_to_be_reviewed(small_test: Digits, tmp_path: Path)
     Image.fromarray(255 - strip).save(tmp_path / "strip.png")
     answer = run("predict", tmp_path / "strip.png")
     assert f"{tmp_path}/strip.png: to review, perhaps " in answer.stdout
-    assert "not-a-digit: " in answer.stdout
+    assert "unclear: " in answer.stdout
