@@ -1,6 +1,6 @@
 """Engine: scans → probabilities and marks of ink, with ONNX Runtime on one core."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -77,14 +77,26 @@ def kept_engine(bundle: Bundle, settings: EngineSettings = ONE_CORE) -> Engine:
 class NetworkEngine:
     """A network, ready to run.
 
+    Args:
+        bundle: the network's, no cascade.
+        settings: how it is run.
+        ink: the ink network to look with; None: the bundle's own.
+
     Raises:
         BundleError: the bundle's ONNX file is none that this program can run, or its input or
             output is of another name, type or shape.
     """
 
-    def __init__(self, bundle: Bundle, settings: EngineSettings = ONE_CORE) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        settings: EngineSettings = ONE_CORE,
+        ink: "InkEngine | None" = None,
+    ) -> None:
         self.card, self._batch_size = bundle.card, settings.batch_size
-        self.ink = InkEngine(bundle.ink, f"the ink network of bundle {bundle.card.id}", settings)
+        self.ink = ink or InkEngine(
+            bundle.ink, f"the ink network of bundle {bundle.card.id}", settings
+        )
         with _usable(f"the network of bundle {bundle.card.id}"):
             self._session = _session(bundle.onnx, settings)
             _check_signature(self._session)
@@ -118,8 +130,10 @@ class CascadeEngine:
 
     def __init__(self, bundle: Bundle, settings: EngineSettings = ONE_CORE) -> None:
         self.card = bundle.card
-        self._small, self._large = (NetworkEngine(one, settings) for one in bundle.members)
+        small, large = bundle.members
+        self._small = NetworkEngine(small, settings)
         self.ink = self._small.ink
+        self._large = NetworkEngine(large, settings, self.ink)
 
     def answers(self, scans: NDArray[np.uint8]) -> "Answers":
         """Read normalized scans uint8 [N, 28, 28]."""
@@ -146,7 +160,7 @@ class InkEngine:
     def __init__(self, onnx: bytes, name: str, settings: EngineSettings = ONE_CORE) -> None:
         with _usable(name):
             self._session = _session(onnx, settings)
-            _check_ink_signature(self._session)
+            _check_declared(self._session, INK_SIDE, {"marks": [INK_SIDE, INK_SIDE], "written": []})
 
     def look(self, scans: NDArray[np.uint8]) -> "Marks":
         """Mark handwriting in scans uint8 [N, 64, 64], as `squared` gives them."""
@@ -178,19 +192,21 @@ def _usable(what: str) -> Iterator[None]:
         raise BundleError(f"{what} can't be used: {words}") from why
 
 
-def _check_ink_signature(session: onnxruntime.InferenceSession) -> None:
-    """Check that an ink network takes scans and gives what `InkEngine.look` has of them.
+def _check_declared(
+    session: onnxruntime.InferenceSession, side: int, outputs: Mapping[str, list[int]]
+) -> None:
+    """Check that a network declares to take scans of a side, and to give outputs of such shapes.
 
     Raises:
         ValueError: it does not.
     """
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    sides = [INK_SIDE, INK_SIDE]
-    if not (len(inputs) == 1 and _is(inputs[0], "scans", "tensor(uint8)", sides)):
-        raise ValueError(f"it takes {_shown(inputs)}, not scans tensor(uint8) [N, 64, 64]")
-    for name, shape in (("marks", sides), ("written", [])):
-        if not any(_is(one, name, "tensor(float)", shape) for one in outputs):
-            raise ValueError(f"it gives {_shown(outputs)}, not {name} tensor(float)")
+    takes, gives = session.get_inputs(), session.get_outputs()
+    if not (len(takes) == 1 and _is(takes[0], "scans", "tensor(uint8)", [side, side])):
+        raise ValueError(f"it takes {_shown(takes)}, not scans tensor(uint8) [N, {side}, {side}]")
+    for name, shape in outputs.items():
+        if not any(_is(one, name, "tensor(float)", shape) for one in gives):
+            wanted = ", ".join(["N", *map(str, shape)])
+            raise ValueError(f"it gives {_shown(gives)}, not {name} tensor(float) [{wanted}]")
 
 
 def _check_signature(session: onnxruntime.InferenceSession) -> None:
@@ -200,11 +216,7 @@ def _check_signature(session: onnxruntime.InferenceSession) -> None:
         ValueError: it does not.
         Exception: what ONNX Runtime raises where it can't run.
     """
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if not (len(inputs) == 1 and _is(inputs[0], "scans", "tensor(uint8)", [28, 28])):
-        raise ValueError(f"it takes {_shown(inputs)}, not scans tensor(uint8) [N, 28, 28]")
-    if not any(_is(one, "logits", "tensor(float)", [10]) for one in outputs):
-        raise ValueError(f"it gives {_shown(outputs)}, not logits tensor(float) [N, 10]")
+    _check_declared(session, 28, {"logits": [10]})
     # What it declares is not what it does: of an output's shape ONNX Runtime only warns.
     for count in (1, 2):
         [logits] = session.run(["logits"], {"scans": np.zeros((count, 28, 28), np.uint8)})
