@@ -90,9 +90,9 @@ class Policy:
                 f"{self.min_digit_score:.3f} is needed"
             )
         # Nor does it matter what digit it is like while it may be none at all.
-        unclear = () if written is None else np.flatnonzero(written < self.min_written)
-        for k in unclear:
-            assert written is not None
+        if written is None:
+            return Decided(decisions, reasons)
+        for k in np.flatnonzero(written < self.min_written):
             decisions[k] = REVIEW
             reasons[k] = (
                 f"{UNCLEAR}: that anything is written there is {written[k]:.3f} likely, "
