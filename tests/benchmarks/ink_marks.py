@@ -23,9 +23,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from digitrec.datasets.synthetic.ink_samples import as_marks, draw_written, with_a_pen
+from digitrec.datasets.synthetic.ink_samples import (
+    as_marks,
+    draw_written,
+    with_a_pen,
+    written_ink,
+)
 from digitrec.datasets.synthetic.papers import HELD_BACK, KINDS
-from digitrec.datasets.synthetic.sets import draw_digit
 from digitrec.inputs.decode import decode
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import Engine, open_engine
@@ -35,7 +39,7 @@ from digitrec.normalize.squared import INK_SIDE, squared, squared_cover
 from digitrec.pipeline import Normalizer
 from digitrec.reader import read_scans
 from digitrec.readings import NO_DIGIT
-from digitrec.training.ink_data import validation_digits
+from digitrec.training.data import validation_digits
 
 Scan = NDArray[np.uint8]
 SEED = 2**31 + 1  # no training step has it
@@ -74,9 +78,7 @@ def writing_of(label: int, images: Scan, digits: Scan, rng: Generator) -> Scan:
     """Give a digit, MNIST's or a drawn one, cut to its ink."""
     if rng.random() < 0.5:
         return with_a_pen(images[rng.choice(np.flatnonzero(digits == label))], rng)
-    ink = 255 - draw_digit(label, rng)
-    x, y, width, height = cv2.boundingRect((ink > 40).astype(np.uint8))
-    return ink[y : y + height, x : x + width]
+    return written_ink(label, rng)
 
 
 def folder(path: Path) -> Labelled:
@@ -85,16 +87,7 @@ def folder(path: Path) -> Labelled:
     classes = [file.parent.name for file in files]
     labels = [int(name) if file.parent != path else NOTHING
               for name, file in zip(classes, files, strict=True)]  # fmt: skip
-    return Labelled([grey(file) for file in files], np.array(labels))
-
-
-def grey(file: Path) -> Scan:
-    """Decode a file to grey."""
-    pixels = decode(file.read_bytes()).pixels
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
-        shows = pixels[:, :, 3:].astype(np.float32) / 255
-        pixels = np.rint(pixels[:, :, :3] * shows + 255 * (1 - shows)).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 else pixels)
+    return Labelled([decode(file.read_bytes()).pixels for file in files], np.array(labels))
 
 
 # ---- What is read ----

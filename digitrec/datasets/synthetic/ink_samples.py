@@ -8,8 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from digitrec.datasets.synthetic.digits import DIGIT_STYLES
-from digitrec.datasets.synthetic.negatives import any_digit, letter, scribble, sign
+from digitrec.datasets.synthetic.negatives import any_digit, letter, scribble, sign, variant
 from digitrec.datasets.synthetic.papers import draw_paper, shine
 from digitrec.datasets.synthetic.pen import any_hand, write
 from digitrec.datasets.synthetic.scanner import Scanned, scan_paper
@@ -80,8 +79,7 @@ def drawn_ink(strokes: Callable[[Generator], Strokes], rng: Generator) -> NDArra
 
 def written_ink(digit: int, rng: Generator) -> NDArray[np.uint8]:
     """Write a digit in any of its variants and in any hand, cut to its ink: uint8 [H, W]."""
-    variants = DIGIT_STYLES[digit]
-    return drawn_ink(variants[rng.integers(len(variants))], rng)
+    return drawn_ink(variant(digit, rng), rng)
 
 
 def _cut(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -13,8 +13,13 @@ from digitrec.datasets.synthetic.strokes import Strokes
 
 def any_digit(rng: Generator) -> Strokes:
     """Return the strokes of any digit."""
-    variants = DIGIT_STYLES[rng.integers(10)]
-    return variants[rng.integers(len(variants))](rng)
+    return variant(int(rng.integers(10)), rng)(rng)
+
+
+def variant(digit: int, rng: Generator) -> Callable[[Generator], Strokes]:
+    """Return any of the ways in which a digit is written."""
+    variants = DIGIT_STYLES[digit]
+    return variants[rng.integers(len(variants))]
 
 
 def letter(rng: Generator) -> Strokes:

@@ -8,8 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from digitrec.datasets.labelled import png
-from digitrec.datasets.synthetic.digits import DIGIT_STYLES
-from digitrec.datasets.synthetic.negatives import JUNK
+from digitrec.datasets.synthetic.negatives import JUNK, variant
 from digitrec.datasets.synthetic.pen import any_hand, write
 from digitrec.datasets.synthetic.strokes import Strokes
 from digitrec.normalize.scan import normalize
@@ -21,8 +20,7 @@ JUNK_FOLDER = "not-a-digit"
 
 def draw_digit(digit: int, rng: Generator) -> Scan:
     """Draw a digit in any of its variants, in any hand: uint8 [H, W], dark on white."""
-    variants = DIGIT_STYLES[digit]
-    return _written(variants[rng.integers(len(variants))], rng)
+    return _written(variant(digit, rng), rng)
 
 
 def draw_junk_scan(rng: Generator, kind: str | None = None) -> Scan:
