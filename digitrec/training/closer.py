@@ -12,6 +12,7 @@ from digitrec.datasets.synthetic.papers import TRAINED
 from digitrec.datasets.synthetic.scanner import Scanned
 from digitrec.ink import Look, look_at
 from digitrec.model.engine import InkEngine
+from digitrec.normalize.marks import MARK
 from digitrec.normalize.squared import squared_cover
 
 NOT_A_DIGIT = 10  # the label of what shows none
@@ -82,7 +83,7 @@ def _shown(scanned: Scanned, label: int, look: Look) -> int | None:
         return label
     left, top, width, height = look.shown
     cover = scanned.cover[top : top + height, left : left + width]
-    written, marked = as_marks(squared_cover(cover)), look.chance > 0.5
+    written, marked = as_marks(squared_cover(cover)), look.chance > MARK
     share = (written & marked).sum() / max((written | marked).sum(), 1)
     if share >= FOUND:
         return label

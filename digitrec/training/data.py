@@ -35,13 +35,7 @@ def training_parts(
         data: folder with MNIST's four files; None: the cache.
         ink: the ink network's ONNX file that looks at papers; None: the one that digitrec ships.
     """
-    images, labels = mnist.load("train", data)
-    kept = np.ones(len(labels), bool)
-    if recipe.hold_out != "nothing":
-        kept[calibration_indices(images)] = False
-    if recipe.hold_out == "validation":
-        kept[validation_indices(images)] = False
-    parts = {"mnist:train": (images[kept], labels[kept])}
+    parts = {"mnist:train": digits_without(recipe.hold_out, data)}
     if recipe.coarse:
         parts["mnist:train, coarse"] = _coarse(*parts["mnist:train"], recipe)
     if recipe.drawn:
@@ -53,6 +47,32 @@ def training_parts(
         engine = InkEngine(shipped_ink() if ink is None else ink, "the ink network")
         parts["papers"] = looked_at(*parts["mnist:train"], recipe.papers, recipe.seed, engine)
     return parts
+
+
+def digits_without(hold_out: str, data: Path | None) -> Arrays:
+    """Return MNIST's training digits without the parts that `hold_out`, of `HOLD_OUT`, names.
+
+    Raises:
+        MnistError: MNIST can't be had.
+    """
+    images, labels = mnist.load("train", data)
+    kept = np.ones(len(labels), bool)
+    if hold_out != "nothing":
+        kept[calibration_indices(images)] = False
+    if hold_out == "validation":
+        kept[validation_indices(images)] = False
+    return images[kept], labels[kept]
+
+
+def validation_digits(data: Path | None = None) -> Arrays:
+    """Return the digits of MNIST's validation part: images uint8 [5000, 28, 28], and labels.
+
+    Raises:
+        MnistError: MNIST can't be had.
+    """
+    images, labels = mnist.load("train", data)
+    chosen = validation_indices(images)
+    return images[chosen], labels[chosen]
 
 
 def _coarse(images: NDArray[np.uint8], labels: NDArray[np.uint8], recipe: Recipe) -> Arrays:
@@ -99,6 +119,4 @@ def measuring_set(recipe: Recipe, data: Path | None) -> tuple[str, Arrays]:
     """
     if recipe.hold_out != "validation":
         return "mnist:test", mnist.load("test", data)
-    images, labels = mnist.load("train", data)
-    chosen = validation_indices(images)
-    return "mnist:validation", (images[chosen], labels[chosen])
+    return "mnist:validation", validation_digits(data)

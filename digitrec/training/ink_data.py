@@ -3,13 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from digitrec.datasets import mnist
-from digitrec.datasets.labelled import calibration_indices, validation_indices
 from digitrec.datasets.synthetic.ink_samples import InkSamples, draw_samples
 from digitrec.datasets.synthetic.papers import HELD_BACK
-from digitrec.training.data import Arrays
+from digitrec.training.data import Arrays, digits_without, validation_digits
 from digitrec.training.ink_recipe import InkRecipe
 
 # Of the samples that an epoch is measured on: no training step has it.
@@ -24,22 +20,7 @@ def training_digits(data: Path | None = None) -> Arrays:
     Raises:
         MnistError: MNIST can't be had.
     """
-    images, labels = mnist.load("train", data)
-    kept = np.ones(len(images), bool)
-    kept[calibration_indices(images)] = False
-    kept[validation_indices(images)] = False
-    return images[kept], labels[kept]
-
-
-def validation_digits(data: Path | None = None) -> Arrays:
-    """Return the images of MNIST's validation part, uint8 [5000, 28, 28], and their labels.
-
-    Raises:
-        MnistError: MNIST can't be had.
-    """
-    images, labels = mnist.load("train", data)
-    chosen = validation_indices(images)
-    return images[chosen], labels[chosen]
+    return digits_without("validation", data)
 
 
 def measured_samples(recipe: InkRecipe, data: Path | None) -> Mapping[str, InkSamples]:

@@ -11,6 +11,7 @@ import torch
 from digitrec.datasets.synthetic.ink_samples import InkSamples, draw_samples
 from digitrec.datasets.synthetic.papers import TRAINED
 from digitrec.datasets.synthetic.sets import draw_digits
+from digitrec.training.data import validation_digits
 from digitrec.training.ink import (
     begin_ink,
     ink_loss,
@@ -20,7 +21,7 @@ from digitrec.training.ink import (
     train_ink_epoch,
 )
 from digitrec.training.ink_batches import draw_share, drawn_shares
-from digitrec.training.ink_data import training_digits, validation_digits
+from digitrec.training.ink_data import training_digits
 from digitrec.training.ink_recipe import INK, ink_rate_at
 
 IMAGES = draw_digits(40, 0)[0]
