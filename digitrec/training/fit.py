@@ -70,22 +70,8 @@ def fit(
     Raises:
         RunError: it failed, and failed again on every retry; or it was stopped.
     """
-    # Ray looks at its workers every 2 s by default: longer than a small epoch, and twice more at
-    # the end of every run.
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     log.info("%s", _plan(training.plan, options, folder, use_gpu=use_gpu))
-    trainer = ray.train.torch.TorchTrainer(
-        training.worker,
-        train_loop_config=training.config,
-        scaling_config=ScalingConfig(num_workers=options.workers, use_gpu=use_gpu),
-        run_config=RunConfig(
-            name="checkpoints",
-            storage_path=folder.path,
-            storage_filesystem=folder.filesystem,
-            failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            callbacks=[EpochWriter(folder.local / LOG)],  # type: ignore[list-item]
-        ),
-    )
+    trainer = _trainer(training, options, folder, use_gpu=use_gpu)
     with announcing(folder.local / "tensorboard", training.epochs) as announce:
 
         def on_record(record: R) -> None:
@@ -104,6 +90,26 @@ def fit(
     records = [training.record(**record) for record in state["records"]]
     write_records(folder.local / LOG, records)
     return state["network"], records
+
+
+def _trainer(
+    training: Training[R], options: RunOptions, folder: RunFolder, *, use_gpu: bool
+) -> ray.train.torch.TorchTrainer:
+    # Ray looks at its workers every 2 s by default: longer than a small epoch, and twice more at
+    # the end of every run.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    return ray.train.torch.TorchTrainer(
+        training.worker,
+        train_loop_config=training.config,
+        scaling_config=ScalingConfig(num_workers=options.workers, use_gpu=use_gpu),
+        run_config=RunConfig(
+            name="checkpoints",
+            storage_path=folder.path,
+            storage_filesystem=folder.filesystem,
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+            callbacks=[EpochWriter(folder.local / LOG)],  # type: ignore[list-item]
+        ),
+    )
 
 
 @contextmanager

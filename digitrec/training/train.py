@@ -1,5 +1,6 @@
 """A training run on Ray Train: from a recipe to a run folder with a bundle in it."""
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -69,9 +70,11 @@ def train(settings: TrainSettings) -> Trained:
     """
     ink = None if settings.ink_network is None else load_ink(settings.ink_network)
     recipe = settings.recipe if ink is None else replace(settings.recipe, ink=ink_id(ink))
-    parts = training_parts(recipe, settings.data, ink)
-    name, measuring = measuring_set(recipe, settings.data)
-    with open_run_folder(settings.out, recipe, resume=settings.resume) as folder, ray_session():
+    with ExitStack() as held:
+        folder = held.enter_context(open_run_folder(settings.out, recipe, resume=settings.resume))
+        parts = training_parts(recipe, settings.data, ink)
+        name, measuring = measuring_set(recipe, settings.data)
+        held.enter_context(ray_session())
         use_gpu = gpu_wanted(settings.device, settings.workers)
         check_lock = folder.begin(recipe)
         with text_log(folder.local / TEXT_LOG):

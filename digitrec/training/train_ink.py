@@ -1,6 +1,7 @@
 """A training run of an ink network: from a recipe to a run folder with the network in it."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,10 @@ def train_ink(settings: InkSettings) -> InkTrained:
     recipe = settings.recipe
     if recipe.batch_size < settings.workers:
         raise InputError(f"batch_size must be {settings.workers} or more: one for each worker")
-    digits, measured = training_digits(settings.data), measured_samples(recipe, settings.data)
-    with open_run_folder(settings.out, recipe, resume=settings.resume) as folder, ray_session():
+    with ExitStack() as held:
+        folder = held.enter_context(open_run_folder(settings.out, recipe, resume=settings.resume))
+        digits, measured = training_digits(settings.data), measured_samples(recipe, settings.data)
+        held.enter_context(ray_session())
         use_gpu = gpu_wanted(settings.device, settings.workers)
         check_lock = folder.begin(recipe)
         with text_log(folder.local / TEXT_LOG):
