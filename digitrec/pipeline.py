@@ -237,13 +237,14 @@ def _prepare(
 
 def _normalize(found: _Prepared, k: int, pixels: NDArray[np.uint8]) -> None:
     """Take one scan the quick path, and keep what a closer look at it needs."""
-    normalized = inspect(pixels)
+    small = at_working_size(pixels)
+    normalized = inspect(pixels, small)
     found.scans[k], found.light[k] = normalized.image, normalized.done or normalized.inverted
     found.note(k, normalized)
     found.is_done[k] = normalized.done
     found.odd[k] = not is_plain(normalized, pixels)
     if not normalized.done:
-        found.pixels[k] = at_working_size(pixels)
+        found.pixels[k] = small
 
 
 def _decide(decisions: NDArray[np.object_], reasons: NDArray[np.object_], decided: Decided) -> None:

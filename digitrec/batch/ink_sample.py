@@ -1,6 +1,6 @@
 """What is ink, where a scan alone does not tell: as a sample of the run's first chunk says.
 
-It is asked for by the first worker that is in doubt, and kept in the run's folder, so that all
+The first worker that reads a chunk finds it out, and keeps it in the run's folder, so that all
 workers and all calls that go on with the run take the same for ink.
 """
 
@@ -31,7 +31,7 @@ def light_of(folder: Folder, read: Callable[[Chunk], Readings]) -> bool | None:
 
 
 def kept_light(folder: Folder) -> dict[str, bool | None] | None:
-    """Return what `light_of` has written; None: nobody was in doubt yet."""
+    """Return what `light_of` has written; None: nothing was read yet."""
     try:
         kept: dict[str, bool | None] = json.loads(folder.read(INK_FILE))
     except (FileNotFoundError, ValueError):

@@ -158,13 +158,18 @@ def _stands_free(found: Normalized, shape: tuple[int, int]) -> bool:
     return not across and not (height > LINE * width and height > LONG * tall)
 
 
-def inspect(pixels: NDArray[np.uint8]) -> Normalized:
-    """Normalize one scan, see `normalize`, and tell what was found on the way."""
+def inspect(pixels: NDArray[np.uint8], small: NDArray[np.uint8] | None = None) -> Normalized:
+    """Normalize one scan, see `normalize`, and tell what was found on the way.
+
+    Args:
+        pixels: as `normalize` takes them.
+        small: the same `at_working_size`, where it is at hand.
+    """
     longer = max(pixels.shape[:2])
     if longer <= WORKING_SIDE:
         return _normalized(pixels)
     scale = longer / WORKING_SIDE
-    found = _normalized(_shrunk(pixels, scale))
+    found = _normalized(at_working_size(pixels) if small is None else small)
     if found.blank or max(found.ink.shape) >= DIGIT_SIDE:
         return found._replace(scale=scale, left=int(found.left * scale), top=int(found.top * scale))
     left, top, crop = _around(pixels, found, scale)
