@@ -41,7 +41,7 @@ WRONG = [
     ("train --network ink --steps 0", "steps must be 1 or more, not 0"),
     ("train --network ink --recipe robust", "leave --recipe out"),
     ("train --network ink --hold-out nothing", "leave --hold-out out"),
-    ("train --network ink --ink-network {tmp}", "leave --ink-network out"),
+    ("train --network ink --ink-network {tmp}", "holds no ink network"),
     ("train --network ink --batch-size 1 --workers 2", "batch_size must be 2 or more"),
     ("train --steps 10", "--steps is for --network ink alone"),
     ("train --ink-network {tmp}/nowhere", "holds no ink network"),

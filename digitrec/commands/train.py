@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 # What changes any recipe; and the options of the networks that read digits, and of ink.
 CHANGES = ("epochs", "batch_size", "learning_rate", "seed")
-DIGITS_ALONE, INK_ALONE = ("recipe", "hold_out", "ink_network"), ("steps",)
+DIGITS_ALONE, INK_ALONE = ("recipe", "hold_out"), ("steps",)
 
 
 def add(commands: Any) -> None:
@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
         metavar="RUN_FOLDER",
         help="of a run with --network ink, or a folder with ink.onnx: the ink network for the "
         "bundle, by which the robust recipe looks at papers too; default: the one that digitrec "
-        "ships",
+        "ships. With --network ink: the one to begin as; default: weights at random",
     )
     command.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
     command.add_argument(
@@ -136,7 +136,9 @@ def _train_ink(options: argparse.Namespace) -> None:
     module = training("training.train_ink")
     recipe = _changed(module.InkRecipe(), options, (*CHANGES, "steps"))
     where = _where(options, recipe.name)
-    trained = module.train_ink(module.InkSettings(recipe=recipe, **where))
+    trained = module.train_ink(
+        module.InkSettings(recipe=recipe, ink_network=options.ink_network, **where)
+    )
     out = where["out"]
     print(f"trained {trained.records[-1].epoch} epochs of {recipe.steps} steps")
     for name, scores in trained.card["scorecard"].items():

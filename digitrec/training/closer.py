@@ -7,7 +7,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from digitrec.datasets.synthetic.ink_samples import as_marks, draw_written, with_a_pen, written_ink
+from digitrec.datasets.synthetic.ink_samples import (
+    apart,
+    as_marks,
+    draw_written,
+    with_a_pen,
+    written_ink,
+)
 from digitrec.datasets.synthetic.papers import TRAINED
 from digitrec.datasets.synthetic.scanner import Scanned
 from digitrec.ink import Look, look_at
@@ -17,6 +23,7 @@ from digitrec.normalize.squared import squared_cover
 
 NOT_A_DIGIT = 10  # the label of what shows none
 EMPTY_SHARE = 0.35  # of the papers
+SEVERAL_SHARE = 0.1  # of the written ones have several digits, which are none
 # Of the pixels that are marked or written, those that are both: a digit from the first share on,
 # up to the second it is something else.
 FOUND, MISSED = 0.65, 0.35
@@ -68,18 +75,27 @@ def _papers(
         if is_empty:
             yield draw_written(None, kinds, rng), NOT_A_DIGIT
             continue
-        which = int(rng.integers(len(images)))
-        if rng.random() < 0.5:
-            writing, label = with_a_pen(images[which], rng), int(labels[which])
-        else:
-            label = int(rng.integers(10))
-            writing = written_ink(label, rng)
+        writing, label = _digit(images, labels, rng)
+        if rng.random() < SEVERAL_SHARE:
+            others = [_digit(images, labels, rng)[0] for _ in range(rng.integers(1, 4))]
+            writing, label = apart([writing, *others], rng), NOT_A_DIGIT
         yield draw_written(writing, kinds, rng), label
+
+
+def _digit(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], rng: Generator
+) -> tuple[NDArray[np.uint8], int]:
+    """Write a digit, MNIST's or a drawn one: cut to its ink, uint8 [H, W], and its label."""
+    if rng.random() < 0.5:
+        which = int(rng.integers(len(images)))
+        return with_a_pen(images[which], rng), int(labels[which])
+    label = int(rng.integers(10))
+    return written_ink(label, rng), label
 
 
 def _shown(scanned: Scanned, label: int, look: Look) -> int | None:
     """Say what a look shows: the digit, none, or, where it is hard to say, None."""
-    if label == NOT_A_DIGIT:
+    if not scanned.cover.any():
         return label
     left, top, width, height = look.shown
     cover = scanned.cover[top : top + height, left : left + width]
@@ -87,4 +103,5 @@ def _shown(scanned: Scanned, label: int, look: Look) -> int | None:
     share = (written & marked).sum() / max((written | marked).sum(), 1)
     if share >= FOUND:
         return label
-    return NOT_A_DIGIT if share < MISSED else None
+    # Of several digits marks may hold one alone, which is a digit.
+    return NOT_A_DIGIT if share < MISSED and label != NOT_A_DIGIT else None

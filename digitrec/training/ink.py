@@ -30,7 +30,8 @@ class InkMeasured:
 def begin_ink(recipe: InkRecipe, device: torch.device) -> tuple[InkNet, torch.optim.Optimizer]:
     """Make a network with its first weights, a function of the recipe's seed, and its optimizer."""
     torch.manual_seed(recipe.seed)
-    network = InkNet().to(device)
+    # So a CPU's convolutions take half the time.
+    network = InkNet().to(device).to(memory_format=torch.channels_last)
     return network, torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -62,6 +63,8 @@ def train_ink_epoch(
 ) -> Tensor:
     """Train one epoch, from 1, on this worker's share of every batch.
 
+    Convolutions are computed in bfloat16, weights and loss in float32.
+
     The loss is scaled so that averaging the gradients over the workers, as DistributedDataParallel
     does, gives that of the whole batch's mean loss. Batch normalization has each worker's share for
     itself, so several workers do not give the very weights of one.
@@ -77,7 +80,9 @@ def train_ink_epoch(
             progress = (epoch - 1 + number / recipe.steps) / recipe.epochs
             group["lr"] = ink_rate_at(recipe, progress)
         scans, target = (torch.tensor(one, device=device) for one in (share.scans, share.marks))
-        marks, written = network(scans)
+        with torch.autocast(device.type, torch.bfloat16):
+            marks, written = network(scans)
+        marks, written = marks.to(torch.float32), written.to(torch.float32)
         loss = ink_loss(marks, written, target) * len(scans)
         optimizer.zero_grad(set_to_none=True)
         (loss * (world_size / recipe.batch_size)).backward()

@@ -24,6 +24,7 @@ class InkRecipe:
     weight_decay: float = 0.01
     seed: int = 0  # of the first weights and of all samples
     kinds: tuple[str, ...] = TRAINED  # of print, of `KINDS`
+    ink: str | None = None  # id of the ink network that it begins as; None: weights at random
 
     def __post_init__(self) -> None:
         check_counts(batch_size=self.batch_size, epochs=self.epochs, steps=self.steps)

@@ -16,6 +16,7 @@ from digitrec.training.ink import begin_ink, mark_quality, mark_sums, train_ink_
 from digitrec.training.ink_batches import drawn_shares
 from digitrec.training.ink_data import HELD, SEEN
 from digitrec.training.ink_recipe import InkRecipe
+from digitrec.training.ink_start import begin_as
 from digitrec.training.worker import over_workers, report, restore
 
 
@@ -64,7 +65,8 @@ def train_ink_worker(config: dict[str, Any]) -> None:
     """Train on one Ray Train worker, from its last checkpoint if there is one.
 
     Args:
-        config: `recipe` (an InkRecipe), `images` and `measured`, object references to what
+        config: `recipe` (an InkRecipe), `begin` (the `ink.onnx` that it begins as, or None),
+            `images` and `measured`, object references to what
             samples are drawn from and to what is measured on, and `at_once`: how many shares this
             worker lets be drawn at a time.
     """
@@ -75,6 +77,8 @@ def train_ink_worker(config: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     measured: Mapping[str, InkSamples] = ray.get(config["measured"])
     network, optimizer = begin_ink(recipe, ray.train.torch.get_device())
+    if config["begin"] is not None:
+        begin_as(network, config["begin"], measured[SEEN].scans)
     records = restore(network, optimizer, InkRecord)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network
     first = len(records) + 1

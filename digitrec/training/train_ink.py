@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from digitrec.model.bundle import describe_data, package_versions
 from digitrec.model.card import CARD
 from digitrec.model.card import INK as ONNX
 from digitrec.model.export import export_ink
-from digitrec.model.ink_file import INK_FOLDER, ink_id
+from digitrec.model.ink_file import INK_FOLDER, ink_id, load_ink
 from digitrec.model.ink_network import InkNet
 from digitrec.runtime.ray_session import ray_session
 from digitrec.storage.files import replacing, write_json
@@ -40,6 +40,8 @@ class InkSettings(RunOptions):
     """What one training run of an ink network is told."""
 
     recipe: InkRecipe
+    # The run folder of an ink network to begin as, or a folder with `ink.onnx`; None: at random.
+    ink_network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def train_ink(settings: InkSettings) -> InkTrained:
         InputError: the data, the run folder or the device can't be used; nothing was started.
         RunError: the training failed, and failed again on every retry.
     """
-    recipe = settings.recipe
+    begin = None if settings.ink_network is None else load_ink(settings.ink_network)
+    recipe = settings.recipe if begin is None else replace(settings.recipe, ink=ink_id(begin))
     if recipe.batch_size < settings.workers:
         raise InputError(f"batch_size must be {settings.workers} or more: one for each worker")
     with ExitStack() as held:
@@ -67,7 +70,7 @@ def train_ink(settings: InkSettings) -> InkTrained:
         use_gpu = gpu_wanted(settings.device, settings.workers)
         check_lock = folder.begin(recipe)
         with text_log(folder.local / TEXT_LOG):
-            training = _training(settings, digits, measured)
+            training = _training(settings, recipe, digits, measured, begin)
             weights, records = fit(training, settings, folder, check_lock, use_gpu=use_gpu)
             card = _save(recipe, folder.local / INK_FOLDER, weights, digits, records[-1])
         check_lock()
@@ -76,14 +79,18 @@ def train_ink(settings: InkSettings) -> InkTrained:
 
 
 def _training(
-    settings: InkSettings, digits: Arrays, measured: Mapping[str, InkSamples]
+    settings: InkSettings,
+    recipe: InkRecipe,
+    digits: Arrays,
+    measured: Mapping[str, InkSamples],
+    begin: bytes | None,
 ) -> Training[InkRecord]:
-    recipe = settings.recipe
     at_once = 1 + int(ray.cluster_resources().get("CPU", 0)) // settings.workers
     return Training(
         worker=train_ink_worker,
         config={
             "recipe": recipe,
+            "begin": begin,
             "images": ray.put(digits[0]),
             "measured": ray.put(measured),
             "at_once": at_once,

@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 
 from digitrec.datasets.synthetic import ink_samples, papers
-from digitrec.datasets.synthetic.ink_samples import draw_samples, draw_written
+from digitrec.datasets.synthetic.ink_samples import apart, draw_samples, draw_written
 from digitrec.datasets.synthetic.papers import HELD_BACK, KINDS, TRAINED, draw_paper
 from digitrec.datasets.synthetic.sets import draw_digits
 from digitrec.normalize.squared import INK_SIDE, squared, squared_place
@@ -72,6 +73,15 @@ def test_a_quarter_or_so_of_the_samples_is_empty_and_the_rest_is_marked() -> Non
     empty = ~samples.marks.any((1, 2))
     assert 0.2 < empty.mean() < 0.36
     assert samples.marks[~empty].mean() > 0.03
+
+
+def test_several_things_stand_apart_in_a_row_or_a_column() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        ink = apart([BAR] * 3, rng)
+        assert cv2.connectedComponents((ink > 0).astype(np.uint8))[0] == 4  # one is the paper
+        assert ink.any(0)[[0, -1]].all()
+        assert ink.any(1)[[0, -1]].all()
 
 
 def test_scans_differ_where_they_are_marked() -> None:

@@ -38,7 +38,8 @@ def test_the_shares_of_several_workers_are_the_batch_of_one() -> None:
         assert (share.scans == whole.scans[rank::3]).all()
         assert (share.marks == whole.marks[rank::3]).all()
     assert len({scan.tobytes() for scan in whole.scans}) == 4
-    assert (draw_share(SHORT, IMAGES, 3).scans != whole.scans).any((1, 2)).all()
+    others = draw_share(SHORT, IMAGES, 3).scans
+    assert (others != whole.scans).any((1, 2)).sum() >= 3  # what is white all over is alike
     other = draw_share(replace(SHORT, seed=1), IMAGES, 2)
     assert (other.scans != whole.scans).any((1, 2)).all()
 

@@ -150,6 +150,20 @@ def test_a_bundle_takes_the_ink_network_of_a_run(finished: Path, tmp_path: Path)
     assert bundle.card.recipe["ink"] == card_of(finished)["id"]
 
 
+def test_a_run_begins_as_an_ink_network_that_is_named(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train = ["train", "--network", "ink", *TINY, "--learning-rate", "1e-9", "--out", str(out)]
+    assert main([*train, "--ink-network", str(ASSETS / "ink")]) == 0
+    assert card_of(out)["recipe"]["ink"] == ink_id(load_ink(ASSETS / "ink"))
+    scans = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
+    begun, shipped = (
+        InkEngine(load_ink(where), "ours").look(scans).chance for where in (out, ASSETS / "ink")
+    )
+    # What it has learnt of four batches at next to no learning rate are the means alone.
+    assert np.abs(begun - shipped).mean() < 0.05
+    assert card_of(finished)["recipe"]["ink"] is None
+
+
 @pytest.mark.usefixtures("ray_local")
 def test_a_run_is_not_gone_on_with_by_another_ink_network_or_recipe(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -17,7 +17,9 @@ from digitrec.datasets.synthetic.strokes import Strokes
 from digitrec.normalize.squared import INK_SIDE, squared, squared_cover
 
 EMPTY_SHARE = 0.28  # of the samples nobody wrote on
+SEVERAL_SHARE = 0.1  # of what is written is more than one thing
 LEAST_CONTRAST = 6.0  # grey levels between ink and paper
+SHARES, SMALL_SHARES = (0.32, 0.95), (0.14, 0.32)  # of a paper's height that writing has
 MARK = 0.3  # of a pixel covered by ink makes it a mark
 TRIES, MOSTLY = 8, 0.9
 PRINTS = ((0, 0.2), (1, 0.42), (2, 0.28), (3, 0.1))  # how many kinds a paper has, how often
@@ -62,8 +64,38 @@ def as_marks(cover: Plane) -> NDArray[np.bool_]:
 def any_writing(images: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     """Return what somebody wrote, cut to its ink, uint8 [H, W], full ink being 255.
 
-    MNIST's digits, drawn ones in all styles, and things that are no digits.
+    MNIST's digits, drawn ones in all styles, and things that are no digits; or several of these.
     """
+    if rng.random() >= SEVERAL_SHARE:
+        return _one_thing(images, rng)
+    return apart([_one_thing(images, rng) for _ in range(rng.integers(2, 5))], rng)
+
+
+def apart(pieces: Sequence[NDArray[np.uint8]], rng: Generator) -> NDArray[np.uint8]:
+    """Write pieces, each cut to its ink, at about one height, mostly in a row, none touching.
+
+    Returns:
+        uint8 [H, W], cut to the ink.
+    """
+    upright = rng.random() < 0.25
+    high = max(10, int(np.median([len(piece) for piece in pieces])))
+    gap = max(2, round(high * np.exp(rng.uniform(np.log(0.08), np.log(0.9)))))
+    inks = []
+    for piece in pieces:
+        factor = high * rng.uniform(0.8, 1.2) / max(len(piece), 0.7 * piece.shape[1])
+        size = (max(2, round(factor * piece.shape[1])), max(2, round(factor * len(piece))))
+        inks.append(np.rint(255 * _resized(piece, size)).astype(np.uint8))
+    shape = np.max([ink.shape for ink in inks], axis=0)
+    row = []
+    for ink in inks:
+        down, right = (shape - ink.shape).tolist()
+        above, left = int(rng.integers(down + 1)), int(rng.integers(right + 1))
+        sides = ((0, gap), (left, right - left)) if upright else ((above, down - above), (0, gap))
+        row.append(np.pad(ink, sides))
+    return _cut(np.vstack(row) if upright else np.hstack(row))
+
+
+def _one_thing(images: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     kind = rng.random()
     if kind < 0.45:
         return with_a_pen(images[rng.integers(len(images))], rng)
@@ -97,7 +129,7 @@ def with_a_pen(image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
         return ink
     size = (3 * ink.shape[1], 3 * ink.shape[0])
     fine = cv2.resize(ink, size, interpolation=cv2.INTER_CUBIC).astype(np.float32) / 255
-    sharp = np.clip((fine - rng.uniform(0.25, 0.6)) * rng.uniform(3, 10) + 0.5, 0, 1)
+    sharp = np.clip((fine - rng.uniform(0.25, 0.68)) * rng.uniform(3, 10) + 0.5, 0, 1)
     return np.rint(255 * sharp).astype(np.uint8)
 
 
@@ -179,7 +211,8 @@ def _placed(
 
     A third of it is cut to the ink, as contour finders do, or has lost a little of a side.
     """
-    high = max(10, round(rng.uniform(0.32, 0.95) * shape[0]))
+    share = rng.uniform(*SHARES) if rng.random() < 0.9 else rng.uniform(*SMALL_SHARES)
+    high = max(10, round(share * shape[0]))
     wide = max(2, round(writing.shape[1] * high / writing.shape[0] * np.exp(rng.normal(0, 0.15))))
     if wide > shape[1]:
         high, wide = max(8, round(high * shape[1] / wide)), shape[1]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from digitrec.datasets.synthetic import print_edges, print_fields, print_lines
+from digitrec.datasets.synthetic import print_edges, print_fields, print_lines, print_stains
 from digitrec.datasets.synthetic.sheet import Plane, Sheet
 
 
@@ -75,15 +75,19 @@ KINDS: dict[str, PrintKind] = {
         print_lines.cell_number,
         print_lines.rim_text,
         print_lines.printed_point,
-        print_edges.specks,
-        print_edges.smudge,
+        print_stains.specks,
+        print_stains.smudge,
         print_edges.staple,
         print_edges.hair,
         print_edges.show_through,
     ),
+    **_kinds("light", print_stains.crease, print_stains.shadow, print_stains.glare),
+    **_kinds(
+        "stain", print_stains.rubbed, print_stains.drops, print_stains.tape, print_fields.seal
+    ),
 }
 
-# Never drawn for training: what is chosen is chosen by these. Ten of 38, of every family.
+# Never drawn for training: what is chosen is chosen by these. Twelve of 45, of every family.
 HELD_BACK = (
     "rounded-box",
     "half-frame",
@@ -95,6 +99,8 @@ HELD_BACK = (
     "torn-corner",
     "rim-text",
     "hair",
+    "glare",
+    "tape",
 )
 TRAINED = tuple(kind for kind in KINDS if kind not in HELD_BACK)
 

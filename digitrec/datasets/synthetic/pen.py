@@ -33,7 +33,7 @@ def any_hand(rng: Generator) -> Hand:
     return Hand(
         height=rng.uniform(36, 100) if rng.random() < 0.7 else rng.uniform(8, 24),
         width=rng.uniform(0.4, 1.15),
-        pen=np.exp(rng.uniform(np.log(0.04), np.log(0.2))),
+        pen=np.exp(rng.uniform(np.log(0.028), np.log(0.2))),
         slant=rng.normal(0.08, 0.18),
         turn=rng.normal(0, 0.07),
         shake=rng.uniform(0.01, 0.045),

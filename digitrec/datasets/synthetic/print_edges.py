@@ -1,4 +1,4 @@
-"""What comes into a scan from beside the paper, or lies on it: desks, holes, neighbours, dirt."""
+"""What comes into a scan from beside the paper, or lies on it: desks, holes, neighbours, hairs."""
 
 import cv2
 import numpy as np
@@ -98,29 +98,6 @@ def staple(sheet: Sheet, rng: Generator) -> None:
     path, width = np.stack([at - step, at + step]), max(1.0, 0.035 * sheet.side)
     sheet.paint(drawn_paths(_shape(sheet), [path + width / 2], width), 255)
     sheet.paint(drawn_paths(_shape(sheet), [path], width), rng.uniform(20, 90))
-
-
-def specks(sheet: Sheet, rng: Generator) -> None:
-    """Dark specks, and now and then light ones."""
-    grey = sheet.print_grey(rng, pale=0.5) if rng.random() < 0.85 else 255.0
-    for _ in range(int(rng.integers(1, 12))):
-        at = rng.uniform(0, 1, (1, 2)) * [sheet.width, sheet.height]
-        path = np.concatenate([at, at + rng.normal(0, 0.01 * sheet.side, (1, 2))])
-        width = np.exp(rng.uniform(np.log(0.01), np.log(0.045))) * sheet.side
-        sheet.paint(drawn_paths(_shape(sheet), [path], width), grey)
-
-
-def smudge(sheet: Sheet, rng: Generator) -> None:
-    """A soft stain, or a ring of a cup."""
-    y, x = sheet.places()
-    middle, radius = rng.uniform(0, 1, 2), rng.uniform(0.1, 0.5)
-    distance = np.sqrt((x - middle[0]) ** 2 + (y - middle[1]) ** 2)
-    if rng.random() < 0.3:
-        radius += 0.35  # a small ring is a 0
-        cover = np.exp(-(((distance - radius) / rng.uniform(0.02, 0.08)) ** 2))
-    else:
-        cover = np.exp(-((distance / radius) ** 2))
-    sheet.lay(cover.astype(np.float32), sheet.paper - rng.uniform(5, 60))
 
 
 def hair(sheet: Sheet, rng: Generator) -> None:

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from digitrec.datasets.synthetic.sheet import (
     Plane,
@@ -77,6 +78,43 @@ def rosette(sheet: Sheet, rng: Generator) -> None:
     path = middle + sheet.side * radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
     cover = drawn_paths(_shape(sheet), [path], 0.6 * line_width(sheet, rng))
     sheet.lay(cover, _pale(sheet, rng))
+
+
+def seal(sheet: Sheet, rng: Generator) -> None:
+    """A rubber stamp: two rings or more, letters between them, and lines or a star within."""
+    radius = rng.uniform(0.2, 0.6) * sheet.side
+    middle = rng.uniform(0.0, 1.0, 2) * [sheet.width, sheet.height]
+    angles = np.linspace(0, 2 * np.pi, 64)
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
+    inner = radius * rng.uniform(0.55, 0.8)
+    paths = [middle + radius * circle, middle + inner * circle]
+    if rng.random() < 0.4:
+        paths.append(middle + radius * rng.uniform(0.88, 0.95) * circle)
+    # From afar letters are short strokes.
+    for angle in np.linspace(0, 2 * np.pi, int(rng.integers(8, 30)), endpoint=False):
+        ends = np.array([angle + rng.normal(0, 0.05), angle + rng.normal(0, 0.15)])
+        reach = np.array([rng.uniform(0.2, 0.4), rng.uniform(0.6, 0.8)])[:, None]
+        out = inner + (radius - inner) * reach
+        paths.append(middle + out * np.stack([np.cos(ends), np.sin(ends)], 1))
+    paths += _within_seal(middle, inner, rng)
+    sheet.lay(
+        drawn_paths(_shape(sheet), paths, 0.7 * line_width(sheet, rng)),
+        sheet.print_grey(rng, pale=0.6),
+    )
+
+
+def _within_seal(
+    middle: NDArray[np.float64], radius: float, rng: Generator
+) -> list[NDArray[np.float64]]:
+    """Return a star, or the lines of a date: paths float64 [N, 2]."""
+    if rng.random() < 0.5:
+        points = int(rng.integers(5, 9))
+        turns = np.arange(points + 1) * (points // 2) * 2 * np.pi / points + rng.uniform(0, 6)
+        star = np.stack([np.cos(turns), np.sin(turns)], 1)
+        return [middle + 0.8 * radius * star]
+    lines = np.linspace(-0.5, 0.5, int(rng.integers(2, 5))) * radius
+    half = np.array([[-0.7 * radius, 0], [0.7 * radius, 0]])
+    return [middle + half + [0, line] for line in lines]
 
 
 def dots(sheet: Sheet, rng: Generator) -> None:

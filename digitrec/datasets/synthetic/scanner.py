@@ -37,7 +37,7 @@ def scan_paper(grey: Plane, cover: Plane, contrast: float, rng: Generator) -> Sc
     scan = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
     if rng.random() < 0.25 and contrast > 25:
         scan = _jpeg(scan, rng)
-    if rng.random() < 0.1:
+    if rng.random() < 0.15:
         scan = _two_levels(scan, cover, rng)
     if rng.random() < 0.3:
         scan = 255 - scan
