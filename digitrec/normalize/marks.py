@@ -41,7 +41,7 @@ def from_marks(grey: Image, chance: Soft) -> Normalized | None:
     kept = _kept(inner)
     if kept is None:
         return None
-    own = np.where(cv2.dilate(kept, np.ones((3, 3), np.uint8)) > 0, inner, np.float32(0))
+    own = cv2.copyTo(inner, cv2.dilate(kept, np.ones((3, 3), np.uint8)))
     size = (grey.shape[1], grey.shape[0])
     way = cv2.INTER_AREA if grey.size < own.size else cv2.INTER_LINEAR
     fine = np.asarray(cv2.resize(own, size, interpolation=way), np.float32)
@@ -101,7 +101,11 @@ def box_of_marks(chance: Soft, shape: tuple[int, int]) -> tuple[int, int, int, i
 
 def _kept(chance: Soft) -> Image | None:
     """Mark the pixels of the pieces that make a digit, uint8 [h, w]; None: there are none."""
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats((chance > MARK).astype(np.uint8))
+    marked = cv2.compare(chance, MARK, cv2.CMP_GT)
+    # With numbers of 16 bits, which are enough for a square, in half the time.
+    count, pieces, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        marked, 8, cv2.CV_16U, cv2.CCL_DEFAULT
+    )
     if count < 2:
         return None
     areas = stats[:, cv2.CC_STAT_AREA]
@@ -111,7 +115,7 @@ def _kept(chance: Soft) -> Image | None:
     bottom = top + stats[large, cv2.CC_STAT_HEIGHT]
     if areas[large].sum() < LEAST_PIXELS or bottom.max() - top.min() < LEAST_HEIGHT:
         return None
-    return np.asarray(large.astype(np.uint8)[pieces])
+    return marked if large[1:].all() else np.asarray(large.astype(np.uint8)[pieces])
 
 
 def _strength(grey: Image, fine: Soft) -> tuple[Image, float]:
@@ -122,7 +126,7 @@ def _strength(grey: Image, fine: Soft) -> tuple[Image, float]:
     outside = _median(ring) if ring.size else 255.0 * (inside < 128)
     step = outside - inside
     by_level = (outside - grey) / np.float32(step if abs(step) > 1 else 1)
-    by_mark = np.clip(2 * fine, 0, 1)
+    by_mark = np.minimum(2 * fine, 1)
     sure = min(abs(step) / PALE, 1.0)
     ink = np.clip(by_level, 0, 1) * by_mark
     if sure < 1:

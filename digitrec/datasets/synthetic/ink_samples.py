@@ -20,6 +20,9 @@ EMPTY_SHARE = 0.28  # of the samples nobody wrote on
 SEVERAL_SHARE = 0.1  # of what is written is more than one thing
 LEAST_CONTRAST = 6.0  # grey levels between ink and paper
 SHARES, SMALL_SHARES = (0.32, 0.95), (0.14, 0.32)  # of a paper's height that writing has
+# Grey levels between what is written and what is around it, and how many times its roughness.
+SEEN, SEEN_ROUGH = 4.0, 1.5
+LEAST_MARKS = 16  # pixels of the square: less is a point
 MARK = 0.3  # of a pixel covered by ink makes it a mark
 TRIES, MOSTLY = 8, 0.9
 PRINTS = ((0, 0.2), (1, 0.42), (2, 0.28), (3, 0.1))  # how many kinds a paper has, how often
@@ -143,6 +146,30 @@ def draw_written(
         kinds: of print, of `KINDS`; none: plain paper.
         rng: where all that is random comes from.
     """
+    for _ in range(TRIES):
+        scanned = _drawn(writing, kinds, rng)
+        if writing is None or is_seen(scanned):
+            return scanned
+    return _drawn(writing, (), rng)
+
+
+def is_seen(scanned: Scanned) -> bool:
+    """Say whether what is written differs from what is around it, in as few pixels as marks have.
+
+    A network that is asked for what nobody can see learns to see what is not there.
+    """
+    scan, marks = squared(scanned.scan), as_marks(squared_cover(scanned.cover))
+    near, wide = (cv2.dilate(marks.astype(np.uint8), np.ones((n, n), np.uint8)) for n in (3, 9))
+    around = scan[(wide > 0) & (near == 0)]
+    if marks.sum() < LEAST_MARKS or not around.size:
+        return int(marks.sum()) >= LEAST_MARKS
+    paper = float(np.median(around))
+    away = abs(float(np.median(scan[marks])) - paper)
+    rough = float(np.median(np.abs(around - np.float32(paper))))
+    return away >= max(SEEN, SEEN_ROUGH * rough)
+
+
+def _drawn(writing: NDArray[np.uint8] | None, kinds: Sequence[str], rng: Generator) -> Scanned:
     shape = _any_shape(np.exp(rng.uniform(np.log(20), np.log(130))), rng)
     cover = np.zeros(shape, np.float32)
     if writing is not None:
@@ -154,10 +181,7 @@ def draw_written(
 
 
 def _paper_for(cover: Plane, kinds: Sequence[str], rng: Generator) -> tuple[Sheet, float]:
-    """Draw papers until people can see on one what is written; give it and the ink's contrast.
-
-    A network that is asked for what nobody can see learns to see what is not there.
-    """
+    """Draw papers until most of what is written is not on what is dark; give the ink's contrast."""
     shape = (cover.shape[0], cover.shape[1])
     for _ in range(TRIES):
         sheet = draw_paper(shape, kinds, rng)
@@ -211,7 +235,9 @@ def _placed(
 
     A third of it is cut to the ink, as contour finders do, or has lost a little of a side.
     """
-    share = rng.uniform(*SHARES) if rng.random() < 0.9 else rng.uniform(*SMALL_SHARES)
+    # What is small in a corner would be a printed cell's number, or a point between cells.
+    is_small = rng.random() < 0.1 and writing.shape[1] < 1.5 * writing.shape[0]
+    share = rng.uniform(*(SMALL_SHARES if is_small else SHARES))
     high = max(10, round(share * shape[0]))
     wide = max(2, round(writing.shape[1] * high / writing.shape[0] * np.exp(rng.normal(0, 0.15))))
     if wide > shape[1]:
@@ -222,7 +248,7 @@ def _placed(
     cover = np.zeros(shape, np.float32)
     room = np.array([shape[0] - high, shape[1] - wide])
     at = room * (0.5 + np.clip(rng.normal(0, 0.15, 2), -0.5, 0.5))
-    if rng.random() < 0.4:
+    if not is_small and rng.random() < 0.4:
         at = room * rng.random(2)
     y, x = np.rint(np.clip(at, 0, np.maximum(room, 0))).astype(int)
     part = ink[: shape[0], : shape[1]]

@@ -53,7 +53,7 @@ def _jpeg(scan: Scan, rng: Generator) -> Scan:
 
 def _two_levels(scan: Scan, cover: Plane, rng: Generator) -> Scan:
     """Return the scan in black and white, unless that would hide what is written."""
-    written, share = cover > 0.5, rng.uniform(0.3, 0.7)
+    written, share = cover > max(0.5 * float(cover.max()), 0.05), rng.uniform(0.3, 0.7)
     paper = float(np.median(scan))
     ink = float(scan[written].mean()) if written.any() else paper - rng.uniform(20, 150)
     bits = np.where(scan > share * ink + (1 - share) * paper, np.uint8(255), np.uint8(0))
