@@ -25,7 +25,7 @@ FLAGS = {
         "--data", "--quiet",
     },
     "study": {"--epochs", "--device", "--out", "--data", "--quiet"},
-    "cascade": {"--out", "--like", "--data"},
+    "cascade": {"--out", "--like", "--ink-network", "--data"},
     "data export": {"--out", "--split", "--data"},
     "data draw": {"--out", "--count", "--junk", "--seed", "--quiet"},
     "predict": {"--model", "--ink", "--explain", "--out", "--json"},

@@ -33,23 +33,31 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--like", metavar="CASCADE", help="take what is fitted from this cascade, and fit nothing"
     )
+    command.add_argument(
+        "--ink-network",
+        metavar="RUN_FOLDER",
+        help="of a run with `train --network ink`, or a folder with ink.onnx: the ink network in "
+        "the place of those that the two have",
+    )
     add_data(command)
 
 
 def _cascade(options: argparse.Namespace) -> None:
     from digitrec.model.bundle import load_bundle, save_cascade
     from digitrec.model.calibration import fit_cascade, fit_of
+    from digitrec.model.ink_file import load_ink
     from digitrec.storage.folder import check_is_new, open_folder
 
     check_is_new(open_folder(options.out))
     small, large = load_bundle(options.small), load_bundle(options.large)
     if small.members or large.members:
         raise InputError("a cascade is made of two networks, not of cascades")
+    ink = None if options.ink_network is None else load_ink(options.ink_network)
     if options.like:
         hand_over, calibration = fit_of(load_bundle(options.like))
     else:
         hand_over, calibration = fit_cascade(small, large, options.data)
-    save_cascade(options.out, options.small, options.large, hand_over, calibration)
+    save_cascade(options.out, options.small, options.large, hand_over, calibration, ink)
     card = load_bundle(options.out).card
     print(
         f"hand-over    below a certainty of {hand_over:.4f}\n"

@@ -35,6 +35,7 @@ from digitrec.model.card import (
     Ids,
     calibrated,
     cascade_id,
+    ink_id,
     network_id,
     read_card,
     write_card,
@@ -244,7 +245,7 @@ def save_bundle(
         temperature=1.0,
         policy=calibration.policy,
         policies=[],
-        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        files=_hashes(files),
     )
     _write(open_folder(out), files, calibrated(card, calibration))
 
@@ -255,6 +256,7 @@ def save_cascade(
     large: str | os.PathLike[str],
     hand_over: float,
     calibration: Calibration,
+    ink: bytes | None = None,
 ) -> None:
     """Write a cascade without a scorecard: copies of its members, and its card.
 
@@ -264,6 +266,8 @@ def save_cascade(
         large: the one that is asked where the first is less certain than `hand_over`.
         hand_over: 0 (never) to 1.
         calibration: how the two together are understood.
+        ink: the ink network's ONNX file that takes the place of the members' own; None: they keep
+            theirs.
 
     Raises:
         BundleError: a member is no bundle, or a cascade itself.
@@ -275,6 +279,8 @@ def save_cascade(
         if card.members is not None:
             raise BundleError(f"{source.name} is a cascade: its members must be networks")
         files[name] = _files(source, card)
+        if ink is not None:
+            cards[name], files[name] = _with_ink(card, files[name], ink)
     for name, card in cards.items():
         _write(folder.below(name), files[name], card)
     card = Card(
@@ -295,6 +301,30 @@ def save_cascade(
         hand_over=hand_over,
     )
     _write(folder, {}, calibrated(card, calibration))
+
+
+def _with_ink(card: Card, files: Mapping[str, bytes], ink: bytes) -> tuple[Card, dict[str, bytes]]:
+    """Return card and files of a bundle that has another ink network: it has scored nothing yet."""
+    changed = {**files, INK: ink}
+    other = replace(
+        card,
+        id=network_id(files[ONNX], ink),
+        parent_id=card.id,
+        recipe=_with_teacher(card.recipe, files[INK]),
+        scorecard={},
+        files=_hashes(changed),
+    )
+    return calibrated(other, Calibration(card.temperature, card.policy)), changed
+
+
+def _with_teacher(recipe: Mapping[str, Any], ink: bytes) -> dict[str, Any]:
+    """Return a recipe that names the ink network by which its papers were looked at."""
+    by_itself = recipe.get("papers") and recipe.get("ink") is None
+    return {**recipe, "ink": ink_id(ink)} if by_itself else dict(recipe)
+
+
+def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 def _write(folder: Folder, files: Mapping[str, bytes], card: Card) -> None:

@@ -86,6 +86,11 @@ def network_id(onnx: bytes, ink: bytes) -> str:
     return hashlib.sha256(onnx + ink).hexdigest()[:12]
 
 
+def ink_id(onnx: bytes) -> str:
+    """Return the id of an ink network: the first 12 hex digits of its file's SHA-256."""
+    return hashlib.sha256(onnx).hexdigest()[:12]
+
+
 def cascade_id(members: Sequence[str], hand_over: float) -> str:
     """Return the id of a cascade of members with these ids."""
     return short_hash([*members, float(hand_over)])

@@ -1,6 +1,5 @@
-"""An ink network's ONNX file: what identifies it, and where a user has one."""
+"""An ink network's ONNX file: where a user has one."""
 
-import hashlib
 import os
 
 from digitrec.errors import BundleError, InputError
@@ -10,11 +9,6 @@ from digitrec.model.onnx_file import check_self_contained
 from digitrec.storage.folder import Folder, open_folder
 
 INK_FOLDER = "ink"  # of a run folder
-
-
-def ink_id(onnx: bytes) -> str:
-    """Return the first 12 hex digits of the file's SHA-256."""
-    return hashlib.sha256(onnx).hexdigest()[:12]
 
 
 def load_ink(where: str | os.PathLike[str]) -> bytes:

@@ -101,7 +101,7 @@ def box_of_marks(chance: Soft, shape: tuple[int, int]) -> tuple[int, int, int, i
 
 def _kept(chance: Soft) -> Image | None:
     """Mark the pixels of the pieces that make a digit, uint8 [h, w]; None: there are none."""
-    marked = cv2.compare(chance, MARK, cv2.CMP_GT)
+    marked = (chance > MARK).astype(np.uint8)
     # With numbers of 16 bits, which are enough for a square, in half the time.
     count, pieces, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
         marked, 8, cv2.CV_16U, cv2.CCL_DEFAULT

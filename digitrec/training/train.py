@@ -18,9 +18,9 @@ from digitrec.model.bundle import (
     write_scorecard,
 )
 from digitrec.model.calibration import calibrate
-from digitrec.model.card import Calibration, Card
+from digitrec.model.card import Calibration, Card, ink_id
 from digitrec.model.engine import NetworkEngine, open_engine
-from digitrec.model.ink_file import ink_id, load_ink
+from digitrec.model.ink_file import load_ink
 from digitrec.model.network import NETWORKS, folded
 from digitrec.model.policy import Policy
 from digitrec.plots.labelled_set import predictions, reliability

@@ -14,10 +14,10 @@ from digitrec.datasets.synthetic.ink_samples import InkSamples
 from digitrec.datasets.synthetic.papers import HELD_BACK
 from digitrec.errors import InputError
 from digitrec.model.bundle import describe_data, package_versions
-from digitrec.model.card import CARD
+from digitrec.model.card import CARD, ink_id
 from digitrec.model.card import INK as ONNX
 from digitrec.model.export import export_ink
-from digitrec.model.ink_file import INK_FOLDER, ink_id, load_ink
+from digitrec.model.ink_file import INK_FOLDER, load_ink
 from digitrec.model.ink_network import InkNet
 from digitrec.runtime.ray_session import ray_session
 from digitrec.storage.files import replacing, write_json

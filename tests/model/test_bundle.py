@@ -178,8 +178,9 @@ def test_damage_is_said(saved: Path, tmp_path: Path) -> None:
 )
 def test_a_shipped_network_is_of_its_recipe(name: str, recipe: Recipe, parameters: int) -> None:
     card = load_bundle(name).card
-    # All settings, so that the recipe in the code is the one that makes it.
-    assert Recipe(**card.recipe) == recipe
+    # All settings, so that the recipe in the code is the one that makes it; its papers were looked
+    # at by the ink network of that time.
+    assert Recipe(**card.recipe) == replace(recipe, ink="7c37f161532d")
     assert (card.temperature, card.policy.min_digit_score) == (
         recipe.temperature,
         recipe.min_digit_score,

@@ -18,6 +18,8 @@ from digitrec.model.bundle import (
 )
 from digitrec.model.card import Calibration
 from digitrec.model.engine import Answers, handed_over, log_of, open_engine, softmax
+from digitrec.model.export import export_ink
+from digitrec.model.ink_network import InkNet
 from digitrec.model.network import DigitNet, LargeNet
 from digitrec.model.policy import Policy
 
@@ -153,6 +155,24 @@ def test_its_ids_hash_members_rule_and_calibrations(
     # What a bundle scored is not what it is.
     write_scorecard(saved / "small", {"mnist:test": {"accuracy": 0.1}})
     assert load_bundle(saved).card == card
+
+
+def test_its_members_may_get_another_ink_network(
+    members: tuple[Path, Path], saved: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    (tmp_path / "ink").mkdir()
+    (tmp_path / "ink" / "ink.onnx").write_bytes(export_ink(InkNet()))
+    out, ink = tmp_path / "other", ["--ink-network", str(tmp_path)]
+    command = ["cascade", *map(str, members), "--like", str(saved), *ink, "--out", str(out)]
+    assert cli.main(command) == 0
+    before, after = load_bundle(saved), load_bundle(out)
+    assert after.card.id != before.card.id
+    assert (after.card.hand_over, after.card.policy) == (0.5, before.card.policy)
+    for old, new in zip(before.members, after.members, strict=True):
+        assert new.ink == (tmp_path / "ink" / "ink.onnx").read_bytes()
+        assert (new.onnx, new.card.temperature) == (old.onnx, old.card.temperature)
+        assert new.card.parent_id == old.card.id
 
 
 def test_damage_is_said(members: tuple[Path, Path], saved: Path) -> None:

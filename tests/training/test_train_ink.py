@@ -15,8 +15,9 @@ from digitrec.datasets import labelled, mnist
 from digitrec.datasets.synthetic.papers import HELD_BACK, TRAINED
 from digitrec.errors import InputError
 from digitrec.model.bundle import load_bundle
+from digitrec.model.card import ink_id
 from digitrec.model.engine import InkEngine
-from digitrec.model.ink_file import ink_id, load_ink
+from digitrec.model.ink_file import load_ink
 from digitrec.model.ink_network import InkNet
 from digitrec.model.shipped import ASSETS
 from digitrec.training import ink_data

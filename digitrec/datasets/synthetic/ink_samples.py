@@ -24,6 +24,7 @@ SHARES, SMALL_SHARES = (0.32, 0.95), (0.14, 0.32)  # of a paper's height that wr
 SEEN, SEEN_ROUGH = 4.0, 1.5
 LEAST_MARKS = 16  # pixels of the square: less is a point
 MARK = 0.3  # of a pixel covered by ink makes it a mark
+THINNEST = 0.028  # pen, in shares of a digit's height
 TRIES, MOSTLY = 8, 0.9
 PRINTS = ((0, 0.2), (1, 0.42), (2, 0.28), (3, 0.1))  # how many kinds a paper has, how often
 
@@ -108,8 +109,8 @@ def _one_thing(images: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
 
 
 def drawn_ink(strokes: Callable[[Generator], Strokes], rng: Generator) -> NDArray[np.uint8]:
-    """Write strokes in any hand."""
-    return _cut(255 - write(strokes(rng), any_hand(rng), rng))
+    """Write strokes in any hand, with a thin pen too."""
+    return _cut(255 - write(strokes(rng), any_hand(rng, THINNEST), rng))
 
 
 def written_ink(digit: int, rng: Generator) -> NDArray[np.uint8]:

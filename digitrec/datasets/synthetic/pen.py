@@ -28,12 +28,12 @@ class Hand:
     softness: float  # pixels over which the ink's edge fades
 
 
-def any_hand(rng: Generator) -> Hand:
-    """Draw a hand at random."""
+def any_hand(rng: Generator, thinnest: float = 0.04) -> Hand:
+    """Draw a hand at random, its pen as wide as a share of a digit's height at least."""
     return Hand(
         height=rng.uniform(36, 100) if rng.random() < 0.7 else rng.uniform(8, 24),
         width=rng.uniform(0.4, 1.15),
-        pen=np.exp(rng.uniform(np.log(0.028), np.log(0.2))),
+        pen=np.exp(rng.uniform(np.log(thinnest), np.log(0.2))),
         slant=rng.normal(0.08, 0.18),
         turn=rng.normal(0, 0.07),
         shake=rng.uniform(0.01, 0.045),
