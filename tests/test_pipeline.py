@@ -135,7 +135,7 @@ def test_the_policy_says_what_is_written_for_sure(bundle: Bundle) -> None:
     assert (doubted.digit, doubted.decision) == (1, REVIEW)
     assert doubted.reason is not None
     assert doubted.reason.startswith("unclear: ")
-    [sure] = read([bar], by(bundle, max_blank=0.0, min_written=0.0))
+    [sure] = read([bar], by(bundle, max_blank=0.0, min_written=0.0, min_digit_score=0.5))
     assert (sure.digit, sure.decision, sure.reason) == (1, ACCEPT, None)
 
 

@@ -41,7 +41,7 @@ from digitrec.model.card import (
     write_card,
 )
 from digitrec.model.onnx_file import check_self_contained
-from digitrec.model.policy import Policy
+from digitrec.model.policy import MAX_BLANK, MIN_WRITTEN, Policy
 from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED, shipped_ink
 from digitrec.normalize.scan import NORMALIZER_VERSION
 from digitrec.storage.files import is_uri
@@ -281,6 +281,7 @@ def save_cascade(
         files[name] = _files(source, card)
         if ink is not None:
             cards[name], files[name] = _with_ink(card, files[name], ink)
+            calibration = _with_ink_of_now(calibration)
     for name, card in cards.items():
         _write(folder.below(name), files[name], card)
     card = Card(
@@ -314,7 +315,13 @@ def _with_ink(card: Card, files: Mapping[str, bytes], ink: bytes) -> tuple[Card,
         scorecard={},
         files=_hashes(changed),
     )
-    return calibrated(other, Calibration(card.temperature, card.policy)), changed
+    return calibrated(other, _with_ink_of_now(Calibration(card.temperature, card.policy))), changed
+
+
+def _with_ink_of_now(calibration: Calibration) -> Calibration:
+    """Return a calibration by which an ink network's word counts from where it does now."""
+    policy = replace(calibration.policy, max_blank=MAX_BLANK, min_written=MIN_WRITTEN)
+    return Calibration(calibration.temperature, policy)
 
 
 def _with_teacher(recipe: Mapping[str, Any], ink: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ ACCEPT, REVIEW = "accept", "review"
 LOW_CONFIDENCE, NOT_A_DIGIT, UNCLEAR = "low-confidence", "not-a-digit", "unclear"
 
 # Where the ink network's word alone counts; chosen on papers drawn for its training.
-MAX_BLANK, MIN_WRITTEN = 0.02, 0.98
+MAX_BLANK, MIN_WRITTEN = 0.025, 0.98
 
 
 class Decided(NamedTuple):

@@ -5,9 +5,11 @@ pixels there, ink is what differs from the paper beside the strokes, so that the
 """
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from digitrec.normalize.arrays import Image, Soft
 from digitrec.normalize.scan import Normalized, load
@@ -17,6 +19,8 @@ from digitrec.normalize.squared import within
 MARK = 0.5
 # A piece of less than this share of the largest one is no part of the digit.
 PIECE = 0.1
+# A piece at the border is a neighbour's, if it has less than this share of the largest one's area.
+NEIGHBOUR = 0.5
 # In pixels of the square: less than this is no digit.
 LEAST_PIXELS, LEAST_HEIGHT = 16, 9
 # Strokes' soft edges reach as far as marks are this likely, and paper begins below `PAPER`.
@@ -110,12 +114,32 @@ def _kept(chance: Soft) -> Image | None:
         return None
     areas = stats[:, cv2.CC_STAT_AREA]
     areas[0] = 0
-    large = areas >= PIECE * areas.max()
+    large = (areas >= PIECE * areas.max()) & ~_is_neighbours(np.asarray(stats), marked.shape)
     top = stats[large, cv2.CC_STAT_TOP]
     bottom = top + stats[large, cv2.CC_STAT_HEIGHT]
     if areas[large].sum() < LEAST_PIXELS or bottom.max() - top.min() < LEAST_HEIGHT:
         return None
     return marked if large[1:].all() else np.asarray(large.astype(np.uint8)[pieces])
+
+
+def _is_neighbours(stats: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Say which pieces are the ends of a neighbour's strokes, which reach in over a side: bool [N].
+
+    The border cuts them, and they lie wholly beyond the largest piece, which it cuts nowhere: where
+    a scan is cut to its ink, these are parts of the digit itself.
+    """
+    own = int(stats[:, cv2.CC_STAT_AREA].argmax())
+    beyond, cut = np.zeros(len(stats), bool), np.zeros(len(stats), bool)
+    for begin, length, side in (
+        (cv2.CC_STAT_LEFT, cv2.CC_STAT_WIDTH, shape[1]),
+        (cv2.CC_STAT_TOP, cv2.CC_STAT_HEIGHT, shape[0]),
+    ):
+        first, end = stats[:, begin], stats[:, begin] + stats[:, length]
+        beyond |= (first == 0) & (end <= first[own])
+        beyond |= (end == side) & (first >= end[own])
+        cut |= (first == 0) | (end == side)
+    area = stats[:, cv2.CC_STAT_AREA]
+    return np.asarray(beyond & (area < NEIGHBOUR * area[own]) & ~cut[own])
 
 
 def _strength(grey: Image, fine: Soft) -> tuple[Image, float]:

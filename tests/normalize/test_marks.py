@@ -88,6 +88,31 @@ def test_marks_beside_a_narrow_scan_are_none() -> None:
 # ---- Pieces ----
 
 
+@pytest.mark.parametrize(
+    ("end", "is_neighbours"),
+    [
+        ((0, 10, 5, 20), True),
+        ((59, 30, 5, 20), True),
+        ((25, 0, 14, 4), True),
+        ((25, 60, 14, 4), True),
+        ((0, 5, 60, 4), False),  # it reaches over the digit: a 5's or a 7's top
+        ((4, 10, 5, 20), False),  # whole: a second digit
+    ],
+)
+def test_the_end_of_a_neighbours_stroke_is_left_out(
+    end: tuple[int, int, int, int], is_neighbours: bool
+) -> None:
+    own = (28, 12, 8, 40)
+    marks = marked(own, end)
+    box = found_in(as_grey(marks), marks).box
+    assert (box == own) is is_neighbours
+
+
+def test_where_the_border_cuts_the_digit_the_rest_of_it_is_no_neighbour() -> None:
+    marks = marked((28, 12, 8, 52), (25, 0, 14, 4))
+    assert found_in(as_grey(marks), marks).box == (25, 0, 14, 64)
+
+
 def test_a_second_piece_belongs_to_the_digit_if_it_is_large_enough() -> None:
     stroke, half, dot = (10, 10, 6, 40), (40, 20, 6, 20), (40, 20, 4, 4)
     for second, belongs in ((half, True), (dot, False)):
