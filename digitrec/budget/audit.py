@@ -1,0 +1,66 @@
+"""How many answers of a finite run are wrong at most, from those of a sample that were looked at.
+
+The sample is drawn one by one without replacement, and the bound holds at all times together: who
+looks again and again and stops when satisfied is not deceived.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+# Of the alternatives that are tested against, the share that nothing at all is wrong.
+NONE_WRONG = 0.5
+
+
+def wrong_at_most(draws: NDArray[np.bool_], count: int, certainty: float) -> NDArray[np.int64]:
+    """Bound how many of a run's answers are wrong, after each of the answers looked at.
+
+    Each number M of wrong answers is held against the smaller ones: the likelihood of what was
+    drawn, averaged over these, is how many times that of M? Under M that is a martingale that
+    begins at 1, and comes to 1 / (1 - certainty) only with a probability of 1 - certainty (Ville,
+    1939). M is out then. After Waudby-Smith and Ramdas, "Confidence sequences for sampling without
+    replacement", 2020, one-sided.
+
+    Args:
+        draws: bool [n], whether each answer that was looked at is wrong, as they were drawn.
+        count: N, how many answers the run has, n at least.
+        certainty: with which all bounds hold, such as 0.95.
+
+    Returns:
+        int64 [n + 1], the first before anything was looked at: count.
+    """
+    numbers = np.arange(count + 1)
+    weights = 1.0 / np.maximum(numbers, 1)  # of alternatives: all sizes alike
+    weights[0] = NONE_WRONG * weights[1:].sum() / (1 - NONE_WRONG)
+    below = np.cumsum(weights) - weights
+    at_most = np.empty(len(draws) + 1, np.int64)
+    at_most[0], possible = count, numbers > -1
+    wrong = 0
+    for drawn, is_wrong in enumerate(draws.tolist(), 1):
+        wrong += is_wrong
+        likelihood = _log_likelihood(numbers, count, drawn, wrong)
+        relative = np.exp(likelihood - likelihood.max())
+        gained = np.cumsum(weights * relative) - weights * relative
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            evidence = np.where(relative > 0, gained / (below * relative), np.inf)
+        evidence[0] = 0 if wrong == 0 else np.inf
+        possible &= evidence < 1 / (1 - certainty)
+        at_most[drawn] = np.flatnonzero(possible).max(initial=wrong)
+    return at_most
+
+
+def _log_likelihood(
+    numbers: NDArray[np.int64], count: int, drawn: int, wrong: int
+) -> NDArray[np.float64]:
+    """Return the log of the chance to draw so many wrong ones, in one order, of M wrong in all."""
+    left, right_left = numbers - wrong, count - numbers - (drawn - wrong)
+    possible = (left >= 0) & (right_left >= 0)
+    logs = np.full(len(numbers), -np.inf)
+    m = numbers[possible]
+    logs[possible] = (
+        gammaln(m + 1)
+        - gammaln(left[possible] + 1)
+        + gammaln(count - m + 1)
+        - gammaln(right_left[possible] + 1)
+    )
+    return logs
