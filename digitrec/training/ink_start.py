@@ -1,4 +1,4 @@
-"""An ink network that begins as another one, so that new papers are learnt without the old ones."""
+"""The first weights of an ink network that begins as another one, and learns on."""
 
 import numpy as np
 import onnx
@@ -12,20 +12,23 @@ from digitrec.model.ink_network import InkNet
 
 
 @torch.inference_mode()
-def begin_as(network: InkNet, exported: bytes, scans: NDArray[np.uint8]) -> None:
-    """Give a network the weights of an exported one: it computes the same, and learns on.
+def first_weights(exported: bytes, scans: NDArray[np.uint8]) -> dict[str, Tensor]:
+    """Return the weights by which a network computes what an exported one does, and learns on.
 
     An export has each normalization folded into the convolution before it. Here they are taken
     apart again, with the means and deviations that some scans give, as if trained on these.
 
     Args:
-        network: on the CPU or not.
         exported: the content of `ink.onnx`.
         scans: uint8 [N, 64, 64], of the kind that it will learn from.
+
+    Returns:
+        The state of an `InkNet`.
 
     Raises:
         InputError: the file holds a network of another architecture.
     """
+    network = InkNet()
     weights = _weights(exported)
     for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -40,6 +43,7 @@ def begin_as(network: InkNet, exported: bytes, scans: NDArray[np.uint8]) -> None
             for part in ("weight", "bias"):
                 _set(network.get_parameter(f"{name}.{part}"), weights.pop(f"{name}.{part}", None))
     _split_off_statistics(network, scans)
+    return network.state_dict()
 
 
 def _weights(exported: bytes) -> dict[str, Tensor]:
@@ -70,7 +74,7 @@ def _split_off_statistics(network: InkNet, scans: NDArray[np.uint8]) -> None:
 
     hooks = [norm.register_forward_pre_hook(note) for norm in norms]
     network.eval()
-    network(torch.tensor(scans, device=next(network.parameters()).device))
+    network(torch.tensor(scans))
     for hook in hooks:
         hook.remove()
     for norm in norms:

@@ -16,7 +16,6 @@ from digitrec.training.ink import begin_ink, mark_quality, mark_sums, train_ink_
 from digitrec.training.ink_batches import drawn_shares
 from digitrec.training.ink_data import HELD, SEEN
 from digitrec.training.ink_recipe import InkRecipe
-from digitrec.training.ink_start import begin_as
 from digitrec.training.worker import over_workers, report, restore
 
 
@@ -65,10 +64,9 @@ def train_ink_worker(config: dict[str, Any]) -> None:
     """Train on one Ray Train worker, from its last checkpoint if there is one.
 
     Args:
-        config: `recipe` (an InkRecipe), `begin` (the `ink.onnx` that it begins as, or None),
-            `images` and `measured`, object references to what
-            samples are drawn from and to what is measured on, and `at_once`: how many shares this
-            worker lets be drawn at a time.
+        config: `recipe` (an InkRecipe), `begin` (the network's first weights; None: at random),
+            `images` and `measured`, object references to what samples are drawn from and to what
+            is measured on, and `at_once`: how many shares this worker lets be drawn at a time.
     """
     recipe: InkRecipe = config["recipe"]
     context = ray.train.get_context()
@@ -78,7 +76,7 @@ def train_ink_worker(config: dict[str, Any]) -> None:
     measured: Mapping[str, InkSamples] = ray.get(config["measured"])
     network, optimizer = begin_ink(recipe, ray.train.torch.get_device())
     if config["begin"] is not None:
-        begin_as(network, config["begin"], measured[SEEN].scans)
+        network.load_state_dict(config["begin"])
     records = restore(network, optimizer, InkRecord)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network
     first = len(records) + 1

@@ -31,6 +31,7 @@ from digitrec.training.ink_data import (
     training_digits,
 )
 from digitrec.training.ink_recipe import InkRecipe
+from digitrec.training.ink_start import first_weights
 from digitrec.training.ink_worker import InkRecord, train_ink_worker
 from digitrec.training.run_folder import TEXT_LOG, open_run_folder
 
@@ -59,13 +60,14 @@ def train_ink(settings: InkSettings) -> InkTrained:
         InputError: the data, the run folder or the device can't be used; nothing was started.
         RunError: the training failed, and failed again on every retry.
     """
-    begin = None if settings.ink_network is None else load_ink(settings.ink_network)
-    recipe = settings.recipe if begin is None else replace(settings.recipe, ink=ink_id(begin))
+    ink = None if settings.ink_network is None else load_ink(settings.ink_network)
+    recipe = settings.recipe if ink is None else replace(settings.recipe, ink=ink_id(ink))
     if recipe.batch_size < settings.workers:
         raise InputError(f"batch_size must be {settings.workers} or more: one for each worker")
     with ExitStack() as held:
         folder = held.enter_context(open_run_folder(settings.out, recipe, resume=settings.resume))
         digits, measured = training_digits(settings.data), measured_samples(recipe, settings.data)
+        begin = None if ink is None else first_weights(ink, measured[SEEN].scans)
         held.enter_context(ray_session())
         use_gpu = gpu_wanted(settings.device, settings.workers)
         check_lock = folder.begin(recipe)
@@ -83,7 +85,7 @@ def _training(
     recipe: InkRecipe,
     digits: Arrays,
     measured: Mapping[str, InkSamples],
-    begin: bytes | None,
+    begin: dict[str, Tensor] | None,
 ) -> Training[InkRecord]:
     at_once = 1 + int(ray.cluster_resources().get("CPU", 0)) // settings.workers
     return Training(

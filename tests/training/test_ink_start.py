@@ -9,7 +9,7 @@ from digitrec.model.export import export_onnx
 from digitrec.model.ink_network import InkNet
 from digitrec.model.network import DigitNet
 from digitrec.model.shipped import shipped_ink
-from digitrec.training.ink_start import begin_as
+from digitrec.training.ink_start import first_weights
 
 SCANS = np.random.default_rng(0).integers(0, 256, (12, 64, 64), np.uint8)
 
@@ -18,7 +18,7 @@ def test_it_computes_what_the_other_does_and_knows_means_and_deviations() -> Non
     import onnxruntime
 
     network = InkNet()
-    begin_as(network, shipped_ink(), SCANS)
+    network.load_state_dict(first_weights(shipped_ink(), SCANS))
     session = onnxruntime.InferenceSession(shipped_ink(), providers=["CPUExecutionProvider"])
     marks, written = session.run(["marks", "written"], {"scans": SCANS})
     for mode in (False, True):  # of the same scans the means are what it was told
@@ -32,4 +32,4 @@ def test_it_computes_what_the_other_does_and_knows_means_and_deviations() -> Non
 def test_a_network_of_another_architecture_is_refused() -> None:
     other = export_onnx(DigitNet())
     with pytest.raises(InputError, match="of another architecture"):
-        begin_as(InkNet(), other, SCANS)
+        first_weights(other, SCANS)

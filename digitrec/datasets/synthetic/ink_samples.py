@@ -155,7 +155,7 @@ def draw_written(
 
 
 def is_seen(scanned: Scanned) -> bool:
-    """Say whether what is written differs from what is around it, in as few pixels as marks have.
+    """Say whether what is written differs from what is around it, as the ink network sees both.
 
     A network that is asked for what nobody can see learns to see what is not there.
     """
@@ -182,7 +182,7 @@ def _drawn(writing: NDArray[np.uint8] | None, kinds: Sequence[str], rng: Generat
 
 
 def _paper_for(cover: Plane, kinds: Sequence[str], rng: Generator) -> tuple[Sheet, float]:
-    """Draw papers until most of what is written is not on what is dark; give the ink's contrast."""
+    """Draw papers until ink would show on one; give it and the ink's contrast."""
     shape = (cover.shape[0], cover.shape[1])
     for _ in range(TRIES):
         sheet = draw_paper(shape, kinds, rng)
