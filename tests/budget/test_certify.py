@@ -18,7 +18,7 @@ def drawn(count: int, rng: np.random.Generator) -> tuple[Numbers, NDArray[np.boo
 
 
 def error_at(scores: Numbers) -> Numbers:
-    return 0.2 * (1 - scores) ** 2 + 0.0004
+    return 0.4 * (1 - scores) + 0.0002
 
 
 MANY, _ = drawn(400_000, np.random.default_rng(9))
@@ -65,7 +65,7 @@ def test_too_few_labels_certify_nothing() -> None:
 def test_policies_break_their_budget_as_seldom_as_they_say(budget: float, count: int) -> None:
     rng = np.random.default_rng([count, int(budget * 1e4)])
     draws, broken, naive = 2_000, 0, 0
-    starts = [float(np.quantile(MANY, share)) for share in (0.5, 0.15)]
+    starts = [float(np.quantile(MANY, share)) for share in (0.75, 0.4)]
     for _ in range(draws):
         scores, right = drawn(count, rng)
         found = certify(scores, right, GRID, starts, budget, 0.95)
@@ -78,3 +78,4 @@ def test_policies_break_their_budget_as_seldom_as_they_say(budget: float, count:
         f"budget {budget}, {count} labels: {broken / draws:.3f} broken, naive {naive / draws:.3f}"
     )
     assert broken / draws <= allowed
+    assert naive / draws > 0.4  # what the certificate is for
