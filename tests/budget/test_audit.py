@@ -24,7 +24,7 @@ def test_who_looks_again_and_again_is_not_deceived(count: int, share: float) -> 
     rng = np.random.default_rng([count, int(share * 1000)])
     run = np.arange(count) < round(share * count)
     deceived = sum(
-        bool((wrong_at_most(rng.permutation(run)[:250], count, 0.95) < run.sum()).any())
-        for _ in range(400)
+        bool((wrong_at_most(rng.permutation(run)[:120], count, 0.95) < run.sum()).any())
+        for _ in range(300)
     )
-    assert deceived / 400 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+    assert deceived / 300 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
