@@ -14,6 +14,7 @@ from digitrec.datasets.synthetic.pen import any_hand, write
 from digitrec.datasets.synthetic.scanner import Scanned, scan_paper
 from digitrec.datasets.synthetic.sheet import Plane, Sheet
 from digitrec.datasets.synthetic.strokes import Strokes
+from digitrec.normalize.marks import LEAST_PIXELS
 from digitrec.normalize.squared import INK_SIDE, squared, squared_cover
 
 EMPTY_SHARE = 0.28  # of the samples nobody wrote on
@@ -22,7 +23,6 @@ LEAST_CONTRAST = 6.0  # grey levels between ink and paper
 SHARES, SMALL_SHARES = (0.32, 0.95), (0.14, 0.32)  # of a paper's height that writing has
 # Grey levels between what is written and what is around it, and how many times its roughness.
 SEEN, SEEN_ROUGH = 4.0, 1.5
-LEAST_MARKS = 16  # pixels of the square: less is a point
 MARK = 0.3  # of a pixel covered by ink makes it a mark
 THINNEST = 0.028  # pen, in shares of a digit's height
 TRIES, MOSTLY = 8, 0.9
@@ -149,21 +149,23 @@ def draw_written(
     """
     for _ in range(TRIES):
         scanned = _drawn(writing, kinds, rng)
-        if writing is None or is_seen(scanned):
+        if writing is None or _is_seen(scanned):
             return scanned
     return _drawn(writing, (), rng)
 
 
-def is_seen(scanned: Scanned) -> bool:
+def _is_seen(scanned: Scanned) -> bool:
     """Say whether what is written differs from what is around it, as the ink network sees both.
 
     A network that is asked for what nobody can see learns to see what is not there.
     """
     scan, marks = squared(scanned.scan), as_marks(squared_cover(scanned.cover))
+    if marks.sum() < LEAST_PIXELS:
+        return False
     near, wide = (cv2.dilate(marks.astype(np.uint8), np.ones((n, n), np.uint8)) for n in (3, 9))
     around = scan[(wide > 0) & (near == 0)]
-    if marks.sum() < LEAST_MARKS or not around.size:
-        return int(marks.sum()) >= LEAST_MARKS
+    if not around.size:
+        return True
     paper = float(np.median(around))
     away = abs(float(np.median(scan[marks])) - paper)
     rough = float(np.median(np.abs(around - np.float32(paper))))

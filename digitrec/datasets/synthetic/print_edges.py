@@ -17,10 +17,6 @@ from digitrec.datasets.synthetic.sheet import (
 )
 
 
-def _shape(sheet: Sheet) -> tuple[int, int]:
-    return sheet.height, sheet.width
-
-
 def _band(sheet: Sheet, side: int, wide: tuple[float, float]) -> Plane:
     """Return a band along a side (left, top, right, bottom), so wide at its two ends."""
     start, end = wide
@@ -30,7 +26,7 @@ def _band(sheet: Sheet, side: int, wide: tuple[float, float]) -> Plane:
     if side % 2:
         corners = corners[:, ::-1]
     # From -1 to 2 in height: the ends' widths are those beyond the sheet, which is near enough.
-    return filled(_shape(sheet), corners * [sheet.width, sheet.height])
+    return filled(sheet.shape, corners * [sheet.width, sheet.height])
 
 
 def _wide(rng: Generator) -> tuple[float, float]:
@@ -40,7 +36,7 @@ def _wide(rng: Generator) -> tuple[float, float]:
 
 
 def _grain(sheet: Sheet, cover: Plane, rng: Generator) -> None:
-    noise = rng.normal(0, rng.uniform(0.5, 9), _shape(sheet)).astype(np.float32)
+    noise = rng.normal(0, rng.uniform(0.5, 9), sheet.shape).astype(np.float32)
     sheet.grey += cover * noise
 
 
@@ -71,7 +67,7 @@ def torn_corner(sheet: Sheet, rng: Generator) -> None:
     path = path + rng.normal(0, 0.015, path.shape)
     corners = np.concatenate([[[-0.1, -0.1], [reach, -0.1]], path, [[-0.1, path[-1, 1]]]])
     corners = np.where(rng.random(2) < 0.5, corners, 1 - corners)
-    cover = filled(_shape(sheet), corners * [sheet.width, sheet.height])
+    cover = filled(sheet.shape, corners * [sheet.width, sheet.height])
     sheet.paint(cover, rng.uniform(2, 0.6 * sheet.paper))
     _grain(sheet, cover, rng)
 
@@ -86,7 +82,7 @@ def punched_hole(sheet: Sheet, rng: Generator) -> None:
     path = middle * [sheet.width, sheet.height]
     path = path + radius * np.stack([np.cos(angles), np.sin(angles)], 1)
     grey = rng.uniform(2, 0.6 * sheet.paper) if rng.random() < 0.75 else 255.0
-    sheet.paint(filled(_shape(sheet), path), grey)
+    sheet.paint(filled(sheet.shape, path), grey)
 
 
 def staple(sheet: Sheet, rng: Generator) -> None:
@@ -96,8 +92,8 @@ def staple(sheet: Sheet, rng: Generator) -> None:
     angle, length = rng.uniform(0, np.pi), rng.uniform(0.1, 0.3) * sheet.side
     step = length / 2 * np.array([np.cos(angle), np.sin(angle)])
     path, width = np.stack([at - step, at + step]), max(1.0, 0.035 * sheet.side)
-    sheet.paint(drawn_paths(_shape(sheet), [path + width / 2], width), 255)
-    sheet.paint(drawn_paths(_shape(sheet), [path], width), rng.uniform(20, 90))
+    sheet.paint(drawn_paths(sheet.shape, [path + width / 2], width), 255)
+    sheet.paint(drawn_paths(sheet.shape, [path], width), rng.uniform(20, 90))
 
 
 def hair(sheet: Sheet, rng: Generator) -> None:
@@ -108,7 +104,7 @@ def hair(sheet: Sheet, rng: Generator) -> None:
         rng.uniform(0.1, 0.9, 2) - start
     )
     path = (start + steps) * [sheet.width, sheet.height]
-    cover = drawn_paths(_shape(sheet), [path], max(0.4, 0.009 * sheet.side))
+    cover = drawn_paths(sheet.shape, [path], max(0.4, 0.009 * sheet.side))
     sheet.lay(cover, sheet.print_grey(rng, pale=0.5))
 
 
@@ -122,7 +118,7 @@ def neighbour_box(sheet: Sheet, rng: Generator) -> None:
         along = (1 - at if far else at) * length
         ends = ((along, -2.0), (along, sheet.height + 2.0))
         line = ends if upright else ((-2.0, along), (sheet.width + 2.0, along))
-        cover = drawn_lines(_shape(sheet), [line], line_width(sheet, rng))
+        cover = drawn_lines(sheet.shape, [line], line_width(sheet, rng))
         sheet.lay(cover, sheet.print_grey(rng, pale=0.2))
 
 
@@ -133,7 +129,7 @@ def neighbour_digit(sheet: Sheet, rng: Generator) -> None:
     if not len(ys):  # one in a million is so pale
         return
     ink = _fitted(scan[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1], sheet, rng)
-    cover = np.zeros(_shape(sheet), np.float32)
+    cover = np.zeros(sheet.shape, np.float32)
     reach = max(1, round(rng.uniform(0.03, 0.2) * sheet.width))
     top = int(rng.integers(0, sheet.height - ink.shape[0] + 1))
     rows = cover[top : top + ink.shape[0]]
@@ -159,7 +155,7 @@ def show_through(sheet: Sheet, rng: Generator) -> None:
     scan = 255 - write(any_digit(rng), any_hand(rng), rng)[:, ::-1]
     ink = _fitted(np.ascontiguousarray(scan), sheet, rng)
     soft = cv2.GaussianBlur(ink, (0, 0), max(0.7, 0.02 * sheet.side))
-    cover = np.zeros(_shape(sheet), np.float32)
+    cover = np.zeros(sheet.shape, np.float32)
     cover[: ink.shape[0], : ink.shape[1]] = soft
     cover = np.roll(cover, rng.integers(-5, 20, 2).tolist(), (0, 1))
     sheet.lay(cover, sheet.paper - rng.uniform(1, 5))

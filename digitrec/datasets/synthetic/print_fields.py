@@ -15,15 +15,11 @@ from digitrec.datasets.synthetic.sheet import (
 )
 
 
-def _shape(sheet: Sheet) -> tuple[int, int]:
-    return sheet.height, sheet.width
-
-
 def _inside(sheet: Sheet, rng: Generator) -> Plane:
     """Return where a field's background is: everywhere, or in a box of any margin."""
     if rng.random() < 0.5:
-        return np.ones(_shape(sheet), np.float32)
-    return filled(_shape(sheet), box_corners(sheet, rng.uniform(-0.05, 0.25, 4), rng))
+        return np.ones(sheet.shape, np.float32)
+    return filled(sheet.shape, box_corners(sheet, rng.uniform(-0.05, 0.25, 4), rng))
 
 
 def _pale(sheet: Sheet, rng: Generator, least: float = 5.0) -> float:
@@ -44,7 +40,7 @@ def _waves(sheet: Sheet, rng: Generator, bent: float) -> Plane:
 
 def panel(sheet: Sheet, rng: Generator) -> None:
     """A field of another grey, darker or lighter, at any margin."""
-    cover = filled(_shape(sheet), box_corners(sheet, rng.uniform(-0.06, 0.25, 4), rng))
+    cover = filled(sheet.shape, box_corners(sheet, rng.uniform(-0.06, 0.25, 4), rng))
     lighter = min(255.0, sheet.paper + rng.uniform(8, 60))
     sheet.paint(cover, lighter if rng.random() < 0.3 else _pale(sheet, rng))
 
@@ -76,7 +72,7 @@ def rosette(sheet: Sheet, rng: Generator) -> None:
     radii = rng.uniform(0.15, 0.5) + rng.uniform(0.1, 0.4) * np.sin(petals * angles)
     middle = rng.uniform(0.1, 0.9, 2) * [sheet.width, sheet.height]
     path = middle + sheet.side * radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
-    cover = drawn_paths(_shape(sheet), [path], 0.6 * line_width(sheet, rng))
+    cover = drawn_paths(sheet.shape, [path], 0.6 * line_width(sheet, rng))
     sheet.lay(cover, _pale(sheet, rng))
 
 
@@ -98,7 +94,7 @@ def seal(sheet: Sheet, rng: Generator) -> None:
         paths.append(middle + out * np.stack([np.cos(ends), np.sin(ends)], 1))
     paths += _within_seal(middle, inner, rng)
     sheet.lay(
-        drawn_paths(_shape(sheet), paths, 0.7 * line_width(sheet, rng)),
+        drawn_paths(sheet.shape, paths, 0.7 * line_width(sheet, rng)),
         sheet.print_grey(rng, pale=0.6),
     )
 
@@ -131,7 +127,7 @@ def dots(sheet: Sheet, rng: Generator) -> None:
 
 def speckled_tint(sheet: Sheet, rng: Generator) -> None:
     """A tint made of grains at random."""
-    cover = (rng.random(_shape(sheet)) < rng.uniform(0.05, 0.5)).astype(np.float32)
+    cover = (rng.random(sheet.shape) < rng.uniform(0.05, 0.5)).astype(np.float32)
     sheet.lay(cover * _inside(sheet, rng), _pale(sheet, rng))
 
 
@@ -141,7 +137,7 @@ def stripes(sheet: Sheet, rng: Generator) -> None:
     place = sheet.places()[int(upright)]
     step = rng.uniform(0.3, 1.2)
     cover = ((place / step + rng.uniform(0, 1)) % 1 < 0.5).astype(np.float32)
-    sheet.lay(np.broadcast_to(cover, _shape(sheet)), _pale(sheet, rng))
+    sheet.lay(np.broadcast_to(cover, sheet.shape), _pale(sheet, rng))
 
 
 def shading(sheet: Sheet, rng: Generator) -> None:
@@ -154,7 +150,7 @@ def shading(sheet: Sheet, rng: Generator) -> None:
 
 def watermark(sheet: Sheet, rng: Generator) -> None:
     """Large soft letters, hardly darker than the paper."""
-    ink = np.zeros(_shape(sheet), np.uint8)
+    ink = np.zeros(sheet.shape, np.uint8)
     words = str(rng.choice(["COPY", "DRAFT", "VOID", "SPECIMEN"]))
     place = (rng.uniform(-0.5, 0.2) * sheet.width, rng.uniform(0.6, 1.1) * sheet.height)
     scale, pen = sheet.side * rng.uniform(0.02, 0.05), max(1, round(0.14 * sheet.side))

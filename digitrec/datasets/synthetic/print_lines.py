@@ -20,10 +20,6 @@ SIDES = ((0, 1), (1, 2), (2, 3), (3, 0))
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX_SMALL)
 
 
-def _shape(sheet: Sheet) -> tuple[int, int]:
-    return sheet.height, sheet.width
-
-
 def _margins(rng: Generator) -> NDArray[np.float64]:
     """Draw a box's margins (left, top, right, bottom): alike, or each its own, or cut off."""
     if rng.random() < 0.6:
@@ -40,7 +36,7 @@ def box(sheet: Sheet, rng: Generator) -> None:
     """A box at any margin; now and then a side of it is missing."""
     which = [side for side in range(4) if rng.random() < 0.96]
     lines = _sides(box_corners(sheet, _margins(rng), rng), which)
-    sheet.lay(drawn_lines(_shape(sheet), lines, line_width(sheet, rng)), sheet.print_grey(rng))
+    sheet.lay(drawn_lines(sheet.shape, lines, line_width(sheet, rng)), sheet.print_grey(rng))
 
 
 def rounded_box(sheet: Sheet, rng: Generator) -> None:
@@ -53,7 +49,7 @@ def rounded_box(sheet: Sheet, rng: Generator) -> None:
         for t in np.linspace(0, 1, 6)[:, None]:
             start, end = corner + radius * (before - corner), corner + radius * (after - corner)
             path.append((1 - t) ** 2 * start + 2 * t * (1 - t) * corner + t**2 * end)
-    cover = drawn_paths(_shape(sheet), [np.stack(path)], line_width(sheet, rng), closed=True)
+    cover = drawn_paths(sheet.shape, [np.stack(path)], line_width(sheet, rng), closed=True)
     sheet.lay(cover, sheet.print_grey(rng))
 
 
@@ -63,7 +59,7 @@ def double_box(sheet: Sheet, rng: Generator) -> None:
     for inwards in (0.0, rng.uniform(0.03, 0.08)):
         corners = box_corners(sheet, margins + inwards, rng)
         lines = _sides(corners, [0, 1, 2, 3])
-        sheet.lay(drawn_lines(_shape(sheet), lines, line_width(sheet, rng)), grey)
+        sheet.lay(drawn_lines(sheet.shape, lines, line_width(sheet, rng)), grey)
 
 
 def half_frame(sheet: Sheet, rng: Generator) -> None:
@@ -72,7 +68,7 @@ def half_frame(sheet: Sheet, rng: Generator) -> None:
     first = int(rng.integers(4))
     which = [(first + k) % 4 for k in range(count)]
     lines = _sides(box_corners(sheet, _margins(rng), rng), which)
-    sheet.lay(drawn_lines(_shape(sheet), lines, line_width(sheet, rng)), sheet.print_grey(rng))
+    sheet.lay(drawn_lines(sheet.shape, lines, line_width(sheet, rng)), sheet.print_grey(rng))
 
 
 def corner_marks(sheet: Sheet, rng: Generator) -> None:
@@ -83,7 +79,7 @@ def corner_marks(sheet: Sheet, rng: Generator) -> None:
         for start, end in ((corners[a], corners[b]), (corners[b], corners[a])):
             stop = start + length * (end - start)
             lines.append(((start[0], start[1]), (stop[0], stop[1])))
-    sheet.lay(drawn_lines(_shape(sheet), lines, line_width(sheet, rng)), sheet.print_grey(rng))
+    sheet.lay(drawn_lines(sheet.shape, lines, line_width(sheet, rng)), sheet.print_grey(rng))
 
 
 def comb(sheet: Sheet, rng: Generator) -> None:
@@ -97,7 +93,7 @@ def comb(sheet: Sheet, rng: Generator) -> None:
     lines: list[Line] = [((x, foot), (x + rng.normal(0, 0.5), foot - tooth)) for x in at]
     if rng.random() < 0.85:
         lines.append(((left, foot), (right, foot + rng.normal(0, 0.5))))
-    sheet.lay(drawn_lines(_shape(sheet), lines, line_width(sheet, rng)), sheet.print_grey(rng))
+    sheet.lay(drawn_lines(sheet.shape, lines, line_width(sheet, rng)), sheet.print_grey(rng))
 
 
 def _across(sheet: Sheet, place: float, upright: bool, rng: Generator) -> Line:
@@ -114,7 +110,7 @@ def lines_across(sheet: Sheet, rng: Generator) -> None:
     """One to three lines from border to border."""
     for _ in range(int(rng.integers(1, 4))):
         line = _across(sheet, rng.uniform(0, 1), rng.random() < 0.55, rng)
-        cover = drawn_lines(_shape(sheet), [line], line_width(sheet, rng))
+        cover = drawn_lines(sheet.shape, [line], line_width(sheet, rng))
         sheet.lay(cover, sheet.print_grey(rng))
 
 
@@ -123,7 +119,7 @@ def base_line(sheet: Sheet, rng: Generator) -> None:
     y = sheet.height * rng.uniform(0.78, 0.98)
     left, right = sheet.width * rng.uniform(0.0, 0.25), sheet.width * rng.uniform(0.75, 1.0)
     line = (left, y), (right, y + rng.normal(0, 0.01) * sheet.side)
-    cover = drawn_lines(_shape(sheet), [line], line_width(sheet, rng))
+    cover = drawn_lines(sheet.shape, [line], line_width(sheet, rng))
     sheet.lay(cover, sheet.print_grey(rng))
 
 
@@ -137,7 +133,7 @@ def dashed_lines(sheet: Sheet, rng: Generator) -> None:
         for along in np.arange(0, length, dash + gap + 2):
             a, b = (start + (end - start) * (one / length) for one in (along, along + dash))
             lines.append(((a[0], a[1]), (b[0], b[1])))
-    sheet.lay(drawn_lines(_shape(sheet), lines, line_width(sheet, rng)), sheet.print_grey(rng))
+    sheet.lay(drawn_lines(sheet.shape, lines, line_width(sheet, rng)), sheet.print_grey(rng))
 
 
 def ruled(sheet: Sheet, rng: Generator) -> None:
@@ -159,7 +155,7 @@ def _grid(sheet: Sheet, rng: Generator, directions: list[bool]) -> None:
         for place in np.arange(begin, 1, step)
     ]
     width = 0.7 * line_width(sheet, rng)
-    sheet.lay(drawn_lines(_shape(sheet), lines, width), sheet.print_grey(rng, pale=0.6))
+    sheet.lay(drawn_lines(sheet.shape, lines, width), sheet.print_grey(rng, pale=0.6))
 
 
 def table_cross(sheet: Sheet, rng: Generator) -> None:
@@ -168,7 +164,7 @@ def table_cross(sheet: Sheet, rng: Generator) -> None:
     for upright in (False, True):
         place = rng.uniform(0.02, 0.16)
         line = _across(sheet, place if rng.random() < 0.5 else 1 - place, upright, rng)
-        sheet.lay(drawn_lines(_shape(sheet), [line], width), grey)
+        sheet.lay(drawn_lines(sheet.shape, [line], width), grey)
 
 
 def oval(sheet: Sheet, rng: Generator) -> None:
@@ -177,7 +173,7 @@ def oval(sheet: Sheet, rng: Generator) -> None:
     radii = rng.uniform(0.46, 0.6, 2) * [sheet.width, sheet.height]
     middle = (0.5 + rng.normal(0, 0.03, 2)) * [sheet.width, sheet.height]
     path = middle + np.stack([np.cos(angles), np.sin(angles)], 1) * radii
-    cover = drawn_paths(_shape(sheet), [path], line_width(sheet, rng))
+    cover = drawn_paths(sheet.shape, [path], line_width(sheet, rng))
     sheet.lay(cover, sheet.print_grey(rng, pale=0.6))
 
 
@@ -194,7 +190,7 @@ def seven_segments(sheet: Sheet, rng: Generator) -> None:
     else:
         lines, width = [(one, one) for one in corners], 2.5 * line_width(sheet, rng)
     grey = sheet.paper - rng.uniform(8, max(9.0, 0.3 * sheet.paper))
-    sheet.lay(drawn_lines(_shape(sheet), lines, width), grey)
+    sheet.lay(drawn_lines(sheet.shape, lines, width), grey)
 
 
 def _text(sheet: Sheet, words: str, at: NDArray[np.float64], high: float, rng: Generator) -> None:
@@ -233,4 +229,4 @@ def printed_point(sheet: Sheet, rng: Generator) -> None:
     radius = rng.uniform(0.02, 0.045) * sheet.side
     tail = rng.uniform(0, 3) * radius * np.array([-0.4, 1.0])
     path = np.stack([at, at + tail * (rng.random() < 0.5)])
-    sheet.lay(drawn_paths(_shape(sheet), [path], 2 * radius), sheet.print_grey(rng))
+    sheet.lay(drawn_paths(sheet.shape, [path], 2 * radius), sheet.print_grey(rng))

@@ -7,16 +7,10 @@ from numpy.random import Generator
 from digitrec.datasets.synthetic.sheet import Sheet, drawn_paths, filled
 
 
-def _shape(sheet: Sheet) -> tuple[int, int]:
-    return sheet.height, sheet.width
-
-
 def shadow(sheet: Sheet, rng: Generator) -> None:
     """The shadow of a hand or a phone, with a soft edge that is straight or bent."""
-    y, x = sheet.places()
     angle, bow = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.5)
-    along = np.cos(angle) * (y - 0.5) - np.sin(angle) * (x - 0.5)
-    across = np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5) + bow * along**2
+    across = sheet.towards(angle) + bow * sheet.towards(angle + np.pi / 2) ** 2
     softness = np.exp(rng.uniform(np.log(0.01), np.log(0.3)))
     cover = np.clip(0.5 + (across - rng.uniform(-0.4, 0.4)) / (2 * softness), 0, 1)
     sheet.grey *= 1 - np.float32(rng.uniform(0.05, 0.6)) * cover.astype(np.float32)
@@ -33,10 +27,8 @@ def glare(sheet: Sheet, rng: Generator) -> None:
 
 def crease(sheet: Sheet, rng: Generator) -> None:
     """Folds from border to border: light beside dark, or a line that is lighter or darker."""
-    y, x = sheet.places()
     for _ in range(int(rng.integers(1, 3))):
-        angle, away = rng.uniform(0, np.pi), rng.uniform(-0.4, 0.4)
-        across = np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5) - away
+        across = sheet.towards(rng.uniform(0, np.pi)) - rng.uniform(-0.4, 0.4)
         beside = across / np.exp(rng.uniform(np.log(0.008), np.log(0.07)))
         fold = np.exp(-(beside**2))
         if rng.random() < 0.6:
@@ -51,7 +43,7 @@ def specks(sheet: Sheet, rng: Generator) -> None:
         at = rng.uniform(0, 1, (1, 2)) * [sheet.width, sheet.height]
         path = np.concatenate([at, at + rng.normal(0, 0.01 * sheet.side, (1, 2))])
         width = np.exp(rng.uniform(np.log(0.01), np.log(0.045))) * sheet.side
-        sheet.paint(drawn_paths(_shape(sheet), [path], width), grey)
+        sheet.paint(drawn_paths(sheet.shape, [path], width), grey)
 
 
 def drops(sheet: Sheet, rng: Generator) -> None:
@@ -60,7 +52,7 @@ def drops(sheet: Sheet, rng: Generator) -> None:
         at = rng.uniform(0, 1, (1, 2)) * [sheet.width, sheet.height]
         width = rng.uniform(0.015, 0.09) * sheet.side
         path = np.concatenate([at, at + rng.normal(0, 0.3 * width, (1, 2))])
-        sheet.paint(drawn_paths(_shape(sheet), [path], width), sheet.print_grey(rng, pale=0.3))
+        sheet.paint(drawn_paths(sheet.shape, [path], width), sheet.print_grey(rng, pale=0.3))
 
 
 def smudge(sheet: Sheet, rng: Generator) -> None:
@@ -82,7 +74,7 @@ def rubbed(sheet: Sheet, rng: Generator) -> None:
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     rough = 1 + rng.normal(0, 0.12, 12)
     path = middle + (radii * rough[:, None]) * np.stack([np.cos(angles), np.sin(angles)], 1)
-    cover = filled(_shape(sheet), path * [sheet.width, sheet.height])
+    cover = filled(sheet.shape, path * [sheet.width, sheet.height])
     cover = np.asarray(cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.02, 0.1) * sheet.side))
     cells = rng.normal(1, rng.uniform(0.05, 0.3), (8, 8)).astype(np.float32)
     size = (sheet.width, sheet.height)
@@ -92,9 +84,8 @@ def rubbed(sheet: Sheet, rng: Generator) -> None:
 
 def tape(sheet: Sheet, rng: Generator) -> None:
     """Adhesive tape across the paper: a band a little darker or lighter, with sharp edges."""
-    y, x = sheet.places()
     angle, half = rng.uniform(0, np.pi), rng.uniform(0.08, 0.3)
-    across = np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5) - rng.uniform(-0.4, 0.4)
+    across = sheet.towards(angle) - rng.uniform(-0.4, 0.4)
     cover = np.clip((half - np.abs(across)) * sheet.side + 0.5, 0, 1).astype(np.float32)
     rim = np.clip(1.5 - np.abs(half - np.abs(across)) * sheet.side, 0, 1).astype(np.float32)
     sheet.grey *= 1 + np.float32(rng.uniform(-0.2, 0.05)) * cover

@@ -35,6 +35,11 @@ class Sheet:
         return int(self.grey.shape[1])
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.height, self.width
+
+    @property
     def side(self) -> float:
         """The shorter side in pixels: what strokes and distances are measured by."""
         return float(min(self.grey.shape))
@@ -44,6 +49,11 @@ class Sheet:
         y = (np.arange(self.height, dtype=np.float32) + np.float32(0.5)) / np.float32(self.height)
         x = (np.arange(self.width, dtype=np.float32) + np.float32(0.5)) / np.float32(self.width)
         return y[:, None].astype(np.float32), x[None, :].astype(np.float32)
+
+    def towards(self, angle: float) -> NDArray[np.float64]:
+        """Return how far every pixel is from the middle in a direction, in shares of the sides."""
+        y, x = self.places()
+        return np.asarray(np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5), np.float64)
 
     def lay(self, cover: Plane, grey: float) -> None:
         """Print `grey` where `cover` says; what is darker already stays as it is."""
