@@ -6,7 +6,6 @@ looks again and again and stops when satisfied is not deceived.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 # Of the alternatives that are tested against, the share that nothing at all is wrong.
 NONE_WRONG = 0.5
@@ -32,35 +31,24 @@ def wrong_at_most(draws: NDArray[np.bool_], count: int, certainty: float) -> NDA
     numbers = np.arange(count + 1)
     weights = 1.0 / np.maximum(numbers, 1)  # of alternatives: all sizes alike
     weights[0] = NONE_WRONG * weights[1:].sum() / (1 - NONE_WRONG)
-    below = np.cumsum(weights) - weights
     at_most = np.empty(len(draws) + 1, np.int64)
     at_most[0], possible = count, numbers > -1
+    likelihood = np.zeros(count + 1)  # its logarithm, by how many are wrong in all
     wrong = 0
-    for drawn, is_wrong in enumerate(draws.tolist(), 1):
+    for drawn, is_wrong in enumerate(draws.tolist()):
+        left = numbers - wrong if is_wrong else count - numbers - (drawn - wrong)
         wrong += is_wrong
-        likelihood = _log_likelihood(numbers, count, drawn, wrong)
-        relative = np.exp(likelihood - likelihood.max())
-        gained = np.cumsum(weights * relative) - weights * relative
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            evidence = np.where(relative > 0, gained / (below * relative), np.inf)
+            likelihood += np.log(np.maximum(left, 0))
+            relative = np.exp(likelihood - likelihood.max())
+            gained = _before(weights * relative) / (_before(weights) * relative)
+        evidence = np.where(relative > 0, gained, np.inf)
         evidence[0] = 0 if wrong == 0 else np.inf
         possible &= evidence < 1 / (1 - certainty)
-        at_most[drawn] = np.flatnonzero(possible).max(initial=wrong)
+        at_most[drawn + 1] = np.flatnonzero(possible).max(initial=wrong)
     return at_most
 
 
-def _log_likelihood(
-    numbers: NDArray[np.int64], count: int, drawn: int, wrong: int
-) -> NDArray[np.float64]:
-    """Return the log of the chance to draw so many wrong ones, in one order, of M wrong in all."""
-    left, right_left = numbers - wrong, count - numbers - (drawn - wrong)
-    possible = (left >= 0) & (right_left >= 0)
-    logs = np.full(len(numbers), -np.inf)
-    m = numbers[possible]
-    logs[possible] = (
-        gammaln(m + 1)
-        - gammaln(left[possible] + 1)
-        + gammaln(count - m + 1)
-        - gammaln(right_left[possible] + 1)
-    )
-    return logs
+def _before(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of what comes before each."""
+    return np.cumsum(values) - values

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 
-def upper_bound(wrong: int, count: int, certainty: float) -> float:
+def upper_bound(wrong: float, count: float, certainty: float) -> float:
     """Return what the true share of wrong answers is below, with a certainty.
 
     One-sided and exact (Clopper and Pearson, "The use of confidence or fiducial limits", 1934).
 
     Args:
-        wrong: how many of them were.
-        count: how many answers were looked at, drawn at random.
+        wrong: how many of them were; no whole number where they are counted by what they tell.
+        count: how many answers were looked at, drawn at random; likewise.
         certainty: such as 0.95.
     """
     if wrong >= count:

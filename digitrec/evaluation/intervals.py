@@ -30,12 +30,13 @@ def share_interval(
         return None
     from scipy.stats import beta
 
+    from digitrec.budget.bounds import upper_bound
+
     share = float(hits.mean())
     count = float(len(hits)) if groups is None else _effective(hits, groups)
     found, tail = share * count, (1 - LEVEL) / 2
     low = 0.0 if share == 0 else float(beta.ppf(tail, found, count - found + 1))
-    high = 1.0 if share == 1 else float(beta.ppf(1 - tail, found + 1, count - found))
-    return low, high
+    return low, upper_bound(found, count, 1 - tail)
 
 
 def count_writers(groups: NDArray[np.object_]) -> int:
