@@ -5,7 +5,6 @@ pixels there, ink is what differs from the paper beside the strokes, so that the
 """
 
 import math
-from typing import Any
 
 import cv2
 import numpy as np
@@ -107,14 +106,15 @@ def _kept(chance: Soft) -> Image | None:
     """Mark the pixels of the pieces that make a digit, uint8 [h, w]; None: there are none."""
     marked = (chance > MARK).astype(np.uint8)
     # With numbers of 16 bits, which are enough for a square, in half the time.
-    count, pieces, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+    count, pieces, table, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
         marked, 8, cv2.CV_16U, cv2.CCL_DEFAULT
     )
     if count < 2:
         return None
+    stats = np.asarray(table, np.int32)
     areas = stats[:, cv2.CC_STAT_AREA]
-    areas[0] = 0
-    large = (areas >= PIECE * areas.max()) & ~_is_neighbours(np.asarray(stats), marked.shape)
+    areas[0] = 0  # the paper's
+    large = (areas >= PIECE * areas.max()) & ~_is_neighbours(stats, marked.shape)
     top = stats[large, cv2.CC_STAT_TOP]
     bottom = top + stats[large, cv2.CC_STAT_HEIGHT]
     if areas[large].sum() < LEAST_PIXELS or bottom.max() - top.min() < LEAST_HEIGHT:
@@ -122,7 +122,7 @@ def _kept(chance: Soft) -> Image | None:
     return marked if large[1:].all() else np.asarray(large.astype(np.uint8)[pieces])
 
 
-def _is_neighbours(stats: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _is_neighbours(stats: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Say which pieces are the ends of a neighbour's strokes, which reach in over a side: bool [N].
 
     The border cuts them, and they lie wholly beyond the largest piece, which it cuts nowhere: where

@@ -10,9 +10,10 @@ import ray
 import ray.train
 import ray.train.torch
 import torch
+from torch import nn
 
 from digitrec.datasets.synthetic.ink_samples import InkSamples
-from digitrec.training.ink import begin_ink, mark_quality, mark_sums, train_ink_epoch
+from digitrec.training.ink import InkMeasured, begin_ink, mark_quality, mark_sums, train_ink_epoch
 from digitrec.training.ink_batches import drawn_shares
 from digitrec.training.ink_data import HELD, SEEN
 from digitrec.training.ink_recipe import InkRecipe
@@ -89,12 +90,7 @@ def train_ink_worker(config: dict[str, Any]) -> None:
         train_loss = over_workers(train_sum, world_size).item() / samples
         seconds = time.perf_counter() - start
         seen, held_back = (
-            mark_quality(
-                over_workers(
-                    mark_sums(network, measured[name], rank, world_size), world_size
-                ).numpy()
-            )
-            for name in (SEEN, HELD)
+            _quality(network, measured[name], rank, world_size) for name in (SEEN, HELD)
         )
         records.append(
             InkRecord(
@@ -112,3 +108,9 @@ def train_ink_worker(config: dict[str, Any]) -> None:
             )
         )
         report(network, optimizer, records, rank)
+
+
+def _quality(network: nn.Module, samples: InkSamples, rank: int, world_size: int) -> InkMeasured:
+    """Measure a network on samples, each worker on its share of them."""
+    sums = over_workers(mark_sums(network, samples, rank, world_size), world_size)
+    return mark_quality(sums.numpy())
