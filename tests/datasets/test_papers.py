@@ -9,6 +9,7 @@ import pytest
 from digitrec.datasets.synthetic import ink_samples, papers
 from digitrec.datasets.synthetic.ink_samples import apart, draw_samples, draw_written
 from digitrec.datasets.synthetic.papers import HELD_BACK, KINDS, TRAINED, draw_paper
+from digitrec.datasets.synthetic.scanner import Scanned
 from digitrec.datasets.synthetic.sets import draw_digits
 from digitrec.normalize.squared import INK_SIDE, squared, squared_place
 
@@ -103,6 +104,16 @@ def test_nothing_is_written_where_nobody_could_see_it() -> None:
         sheet, contrast = ink_samples._paper_for(cover, ("desk", "speckled-tint"), rng)
         assert (sheet.grey[10:30, 2:8] > 0.5 * sheet.paper).mean() > 0.7
         assert contrast >= 6
+
+
+def test_what_shows_in_the_scan_is_seen_and_what_hardly_differs_is_not() -> None:
+    cover = np.zeros((64, 64), np.float32)
+    cover[12:52, 28:36] = 1
+    for away, seen in ((60, True), (5, True), (2, False), (0, False)):
+        scan = np.where(cover > 0, 200 - away, 200).astype(np.uint8)
+        assert ink_samples._is_seen(Scanned(scan, cover)) is seen
+    dot = np.where(np.indices((64, 64)).sum(0) < 3, np.float32(1), np.float32(0))
+    assert not ink_samples._is_seen(Scanned(np.where(dot > 0, 0, 200).astype(np.uint8), dot))
 
 
 def test_ink_lets_what_is_below_shine_through() -> None:
