@@ -35,13 +35,14 @@ from digitrec.model.card import (
     Ids,
     calibrated,
     cascade_id,
-    ink_id,
+    file_hashes,
     network_id,
     read_card,
     write_card,
 )
 from digitrec.model.onnx_file import check_self_contained
-from digitrec.model.policy import MAX_BLANK, MIN_WRITTEN, Policy
+from digitrec.model.other_ink import with_ink, with_ink_thresholds
+from digitrec.model.policy import Policy
 from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED, shipped_ink
 from digitrec.normalize.scan import NORMALIZER_VERSION
 from digitrec.storage.files import is_uri
@@ -245,7 +246,7 @@ def save_bundle(
         temperature=1.0,
         policy=calibration.policy,
         policies=[],
-        files=_hashes(files),
+        files=file_hashes(files),
     )
     _write(open_folder(out), files, calibrated(card, calibration))
 
@@ -272,20 +273,15 @@ def save_cascade(
     Raises:
         BundleError: a member is no bundle, or a cascade itself.
     """
-    cards, files, folder = {}, {}, open_folder(out)
-    for name, given in zip(MEMBERS, (small, large), strict=True):
-        source = find_bundle(given)
-        card = cards[name] = load_folder(source).card
-        if card.members is not None:
-            raise BundleError(f"{source.name} is a cascade: its members must be networks")
-        files[name] = _files(source, card)
-        if ink is not None:
-            cards[name], files[name] = _with_ink(card, files[name], ink)
-            calibration = _with_ink_of_now(calibration)
-    for name, card in cards.items():
-        _write(folder.below(name), files[name], card)
+    folder, members = open_folder(out), [_network(given) for given in (small, large)]
+    if ink is not None:
+        members = [with_ink(card, files, ink) for card, files in members]
+        calibration = with_ink_thresholds(calibration)
+    named = dict(zip(MEMBERS, members, strict=True))
+    for name, (card, files) in named.items():
+        _write(folder.below(name), files, card)
     card = Card(
-        id=cascade_id([card.id for card in cards.values()], hand_over),
+        id=cascade_id([card.id for card, _ in members], hand_over),
         calibration_id="",
         parent_id=None,
         architecture=CASCADE,
@@ -298,40 +294,19 @@ def save_cascade(
         policy=calibration.policy,
         policies=[],
         files={},
-        members={name: _ids(card) for name, card in cards.items()},
+        members={name: _ids(card) for name, (card, _) in named.items()},
         hand_over=hand_over,
     )
     _write(folder, {}, calibrated(card, calibration))
 
 
-def _with_ink(card: Card, files: Mapping[str, bytes], ink: bytes) -> tuple[Card, dict[str, bytes]]:
-    """Return card and files of a bundle that has another ink network: it has scored nothing yet."""
-    changed = {**files, INK: ink}
-    other = replace(
-        card,
-        id=network_id(files[ONNX], ink),
-        parent_id=card.id,
-        recipe=_with_teacher(card.recipe, files[INK]),
-        scorecard={},
-        files=_hashes(changed),
-    )
-    return calibrated(other, _with_ink_of_now(Calibration(card.temperature, card.policy))), changed
-
-
-def _with_ink_of_now(calibration: Calibration) -> Calibration:
-    """Return a calibration by which an ink network's word counts from where it does now."""
-    policy = replace(calibration.policy, max_blank=MAX_BLANK, min_written=MIN_WRITTEN)
-    return Calibration(calibration.temperature, policy)
-
-
-def _with_teacher(recipe: Mapping[str, Any], ink: bytes) -> dict[str, Any]:
-    """Return a recipe that names the ink network by which its papers were looked at."""
-    by_itself = recipe.get("papers") and recipe.get("ink") is None
-    return {**recipe, "ink": ink_id(ink)} if by_itself else dict(recipe)
-
-
-def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+def _network(model: str | os.PathLike[str]) -> tuple[Card, dict[str, bytes]]:
+    """Return card and files of a bundle that is no cascade."""
+    source = find_bundle(model)
+    card = load_folder(source).card
+    if card.members is not None:
+        raise BundleError(f"{source.name} is a cascade: its members must be networks")
+    return card, _files(source, card)
 
 
 def _write(folder: Folder, files: Mapping[str, bytes], card: Card) -> None:

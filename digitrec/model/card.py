@@ -91,6 +91,11 @@ def ink_id(onnx: bytes) -> str:
     return hashlib.sha256(onnx).hexdigest()[:12]
 
 
+def file_hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the SHA-256 of each file's content, as a card has them."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
 def cascade_id(members: Sequence[str], hand_over: float) -> str:
     """Return the id of a cascade of members with these ids."""
     return short_hash([*members, float(hand_over)])
