@@ -117,9 +117,7 @@ def _train_digits(options: argparse.Namespace) -> None:
     )
     module = training("training.train")
     where = _where(options, recipe.name)
-    trained = module.train(
-        module.TrainSettings(recipe=recipe, ink_network=options.ink_network, **where)
-    )
+    trained = module.train(module.TrainSettings(recipe=recipe, **where))
     out = where["out"]
     [(name, scores)] = trained.card.scorecard.items()
     print(
@@ -136,9 +134,7 @@ def _train_ink(options: argparse.Namespace) -> None:
     module = training("training.train_ink")
     recipe = _changed(module.InkRecipe(), options, (*CHANGES, "steps"))
     where = _where(options, recipe.name)
-    trained = module.train_ink(
-        module.InkSettings(recipe=recipe, ink_network=options.ink_network, **where)
-    )
+    trained = module.train_ink(module.InkSettings(recipe=recipe, **where))
     out = where["out"]
     print(f"trained {trained.records[-1].epoch} epochs of {recipe.steps} steps")
     for name, scores in trained.card["scorecard"].items():
@@ -158,6 +154,7 @@ def _where(options: argparse.Namespace, name: str) -> dict[str, Any]:
         "device": options.device,
         "data": options.data,
         "resume": options.resume,
+        "ink_network": options.ink_network,
     }
 
 

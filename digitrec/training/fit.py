@@ -36,6 +36,9 @@ class RunOptions:
     device: str = "auto"  # auto, cpu or cuda
     data: Path | None = None  # folder with MNIST's four files; None: the cache
     resume: bool = False
+    # The run folder of an ink network, or a folder with `ink.onnx`: the one for the bundle, None
+    # being the one that digitrec ships; or the one that an ink network begins as, None being none.
+    ink_network: str | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:

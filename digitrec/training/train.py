@@ -48,9 +48,6 @@ class TrainSettings(RunOptions):
     """What one training run is told."""
 
     recipe: Recipe
-    # The run folder of an ink network for the bundle, or a folder with `ink.onnx`; None: the
-    # one that digitrec ships.
-    ink_network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

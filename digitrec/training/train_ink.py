@@ -41,8 +41,6 @@ class InkSettings(RunOptions):
     """What one training run of an ink network is told."""
 
     recipe: InkRecipe
-    # The run folder of an ink network to begin as, or a folder with `ink.onnx`; None: at random.
-    ink_network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
