@@ -7,7 +7,19 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from digitrec.commands import cascade, classify, data, evaluate, pack, predict, study, train, verify
+from digitrec.commands import (
+    audit,
+    calibrate,
+    cascade,
+    classify,
+    data,
+    evaluate,
+    pack,
+    predict,
+    study,
+    train,
+    verify,
+)
 from digitrec.commands.parsing import Parser
 from digitrec.errors import DigitrecError
 from digitrec.runtime import terminal
@@ -73,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"digitrec {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (train, study, cascade, data, predict, classify, pack, verify, evaluate):
+    for command in (
+        train, study, cascade, data, predict, classify, pack, verify, evaluate, calibrate, audit,
+    ):  # fmt: skip
         command.add(commands)
     return parser
 

@@ -73,18 +73,18 @@ def read_contents(
 
 def _read(found: "_Prepared", engine: Engine, clock: "_Clock", light: bool | None) -> Readings:
     """Read scans that are prepared, some of them after a closer look."""
-    policy, said = engine.card.policy, _Said(len(found.scans))
+    policy, said = engine.policy, _Said(len(found.scans))
     said.put(np.flatnonzero((found.decisions == ACCEPT) & ~found.odd), found.scans, engine)
-    accepted = policy.accepted(said.confidences, said.digit_score)
-    doubted = (found.decisions == ACCEPT) & ~found.is_done & ~(accepted & ~found.odd)
+    # No error budget changes what is looked at: the readings are the same under all of them.
+    is_digit = policy.is_digit(said.digit_score)
+    doubted = (found.decisions == ACCEPT) & ~found.is_done & ~(is_digit & ~found.odd)
     clock.stop("infer")
     written = _look_closer(found, np.flatnonzero(doubted), engine, light)
     clock.stop("ink")
     shown = (found.decisions == ACCEPT) & found.scans.any(axis=(1, 2))
     said.put(np.flatnonzero(shown & doubted), found.scans, engine)
-    _decide(
-        found.decisions, found.reasons, policy.decide(said.confidences, said.digit_score, written)
-    )
+    decided = policy.decide(said.digits, said.confidences, said.digit_score, written)
+    _decide(found.decisions, found.reasons, decided)
     # A network answers whatever it is shown: of what shows no digit nothing is handed on.
     said.forget(~shown)
     clock.stop("infer")
@@ -99,7 +99,6 @@ def _read(found: "_Prepared", engine: Engine, clock: "_Clock", light: bool | Non
         digit_score=said.digit_score,
         scans=found.scans,
         notes=found.notes,
-        agreement=said.agreement,
         more_frames=found.more_frames,
         looked=doubted,
         light=found.light,
@@ -112,7 +111,6 @@ class _Said:
     def __init__(self, count: int) -> None:
         self.probabilities = np.full((count, 10), np.nan, np.float32)
         self.digit_score = np.full(count, np.nan, np.float32)
-        self.agreement = np.full(count, np.nan, np.float32)
 
     def put(self, which: NDArray[np.intp], scans: NDArray[np.uint8], engine: Engine) -> None:
         """Ask about some of the scans."""
@@ -120,11 +118,10 @@ class _Said:
             answers = engine.answers(scans[which])
             self.probabilities[which] = answers.probabilities
             self.digit_score[which] = or_unknown(answers.digit_score, len(which))
-            self.agreement[which] = or_unknown(answers.agreement, len(which))
 
     def forget(self, which: NDArray[np.bool_]) -> None:
         """Have nothing said of some of the scans."""
-        for values in (self.probabilities, self.digit_score, self.agreement):
+        for values in (self.probabilities, self.digit_score):
             values[which] = np.nan
 
     @property
@@ -147,7 +144,7 @@ def _look_closer(
     Returns:
         The probability that anything is written, float32 [N]; NaN for all others.
     """
-    policy, written = engine.card.policy, np.full(len(found.scans), np.nan, np.float32)
+    policy, written = engine.policy, np.full(len(found.scans), np.nan, np.float32)
     looks = look_at([found.pixels[k] for k in which], engine.ink, light=light)
     for k, look in zip(which, looks, strict=True):
         written[k] = look.written

@@ -11,9 +11,9 @@ from digitrec.errors import ScanError
 from digitrec.inputs.decode import MAX_PIXELS, without_flat_alpha
 from digitrec.inputs.fetch import content as file_content
 from digitrec.inputs.fetch import contents as file_contents
-from digitrec.model.bundle import load_bundle, with_policy
+from digitrec.model.bundle import load_bundle, with_budget, with_policy
 from digitrec.model.engine import ONE_CORE, Engine, EngineSettings, kept_engine
-from digitrec.model.policy import Policy
+from digitrec.model.policy import DEFAULT_BUDGET, Policy
 from digitrec.model.shipped import DEFAULT
 from digitrec.pipeline import INK, Content, Normalizer, read_contents
 from digitrec.readings import Reading, Readings, agreed_light, in_doubt
@@ -27,7 +27,12 @@ EXPECTED = "expected uint8 [H, W], [H, W, 3] or [H, W, 4]"
 
 
 def read(
-    scans: Scan | Iterable[Scan], model: str | os.PathLike[str] = DEFAULT, *, ink: str = "auto"
+    scans: Scan | Iterable[Scan],
+    model: str | os.PathLike[str] = DEFAULT,
+    *,
+    ink: str = "auto",
+    max_error: float | str = DEFAULT_BUDGET,
+    source: str = "",
 ) -> list[Reading]:
     """Read digits, in this process.
 
@@ -37,20 +42,24 @@ def read(
         model: a shipped bundle's name, a bundle's folder or a run folder.
         ink: `dark` on lighter paper, or `light` on darker; `auto` where each scan says it, and
             where one does not, as the others do.
+        max_error: the error budget: the largest share of wrong digits among those that are
+            accepted, such as 0.001; `none`: accept every digit; `default`: as the bundle says.
+        source: whose scans they are, if the bundle has policies for these.
 
     Returns:
         One Reading for each scan, in order. A scan that can't be read, such as an array of another
         type or shape, has the decision `error`.
 
     Raises:
-        BundleError: `model` is no bundle.
+        BundleError: `model` is no bundle, or has no policy for the error budget.
 
     Examples:
         >>> [reading] = read("seven.png")
         >>> reading.digit, reading.decision
         (7, 'accept')
     """
-    return Reader(model, with_notes=True, ink=ink).read(scans)
+    reader = Reader(model, with_notes=True, ink=ink, max_error=max_error, source=source)
+    return reader.read(scans)
 
 
 class Reader:
@@ -65,14 +74,16 @@ class Reader:
         column: of batches, the one with scans: contents of image files, paths, URIs, or pixels.
             None: the first that is there of content, bytes, image, path, file, filename and
             file_name.
-        policy: when a digit is accepted; None: the bundle's own.
+        policy: when a digit is accepted, in place of what `max_error` and `source` say.
         with_notes: also tell what is odd about each scan, in `notes`.
         ink: see `read`; of a batch each scan is read by itself, so that all batches of a pipeline
             are read alike.
         engine: how the networks are run.
+        max_error: see `read`.
+        source: see `read`.
 
     Raises:
-        BundleError: `model` is no bundle.
+        BundleError: `model` is no bundle, or has no policy for the error budget.
         ValueError: `ink` is something else.
 
     Examples:
@@ -89,8 +100,10 @@ class Reader:
         with_notes: bool = False,
         ink: str = "auto",
         engine: EngineSettings = ONE_CORE,
+        max_error: float | str = DEFAULT_BUDGET,
+        source: str = "",
     ) -> None:
-        bundle = load_bundle(model)
+        bundle = with_budget(load_bundle(model), max_error, source)
         if policy is not None:
             bundle = with_policy(bundle, policy)
         self._bundle, self._settings = bundle, engine

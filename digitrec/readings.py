@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitrec.budget.looks import binned
 from digitrec.model.policy import ACCEPT, REVIEW
 
 BLANK, ERROR = "blank", "error"  # decisions beside ACCEPT and REVIEW
@@ -48,8 +49,6 @@ class Readings:
     digit_score: NDArray[np.float32]  # [N], NaN where the bundle does not know
     scans: NDArray[np.uint8]  # [N, 28, 28], normalized; zero where nothing was decoded
     notes: NDArray[np.object_]  # [N], str or None; all None where they were not asked for
-    # [N], where two networks were there to be asked: see `Answers`; NaN with a single one.
-    agreement: NDArray[np.float32]
     more_frames: NDArray[np.bool_]  # [N]: the file holds further frames, which were left out
     # [N]: read by what the ink network marks, not by the quick path alone.
     looked: NDArray[np.bool_]
@@ -63,6 +62,18 @@ class Readings:
     def has_digit(self) -> NDArray[np.bool_]:
         """Which rows have a digit: bool [N]."""
         return np.asarray(self.digits != NO_DIGIT)
+
+    def looks(self) -> NDArray[np.uint8]:
+        """Put what the scans look like into bins, to be counted: see `digitrec.budget.looks`."""
+        return binned(
+            self.digits,
+            self.confidences,
+            self.digit_score,
+            self.scans,
+            np.maximum(self.widths, self.heights),
+            self.light,
+            self.looked,
+        )
 
     def __iter__(self) -> Iterator[Reading]:
         for k, has_digit in enumerate(self.has_digit):

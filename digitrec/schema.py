@@ -1,5 +1,7 @@
 """The columns that a reading has as a row, in results and in pipelines."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 from pyarrow import compute
@@ -36,7 +38,7 @@ def reading_columns(readings: Readings, *, with_notes: bool = False) -> pa.Table
             pa.array(readings.digits, mask=no_digit),
             pa.array(readings.confidences, mask=no_digit),
             probabilities,
-            _decisions(readings),
+            decision_array(readings.decisions),
             pa.array(readings.reasons, pa.string()),
             pa.array(readings.widths, mask=undecoded),
             pa.array(readings.heights, mask=undecoded),
@@ -49,9 +51,10 @@ def reading_columns(readings: Readings, *, with_notes: bool = False) -> pa.Table
     return table.append_column(NOTES, pa.array(readings.notes, pa.string()))
 
 
-def _decisions(readings: Readings) -> pa.DictionaryArray:
+def decision_array(decisions: Iterable[str]) -> pa.DictionaryArray:
+    """Return decisions as the column of a result."""
     # The same dictionary in all parts and batches: some readers can't join columns of different
     # ones. Made here, since Arrow's first array brings pandas along, which takes half a second.
     known = pa.array([ACCEPT, REVIEW, BLANK, ERROR])
-    decisions = pa.array(readings.decisions, pa.string())
-    return pa.DictionaryArray.from_arrays(compute.index_in(decisions, known), known)
+    named = pa.array(decisions, pa.string())
+    return pa.DictionaryArray.from_arrays(compute.index_in(named, known), known)

@@ -125,7 +125,6 @@ def test_what_is_unclear_has_no_digit_where_none_was_found(bundle: Bundle) -> No
     assert (reading.decision, reading.digit, reading.probabilities) == (REVIEW, None, None)
     assert not readings.scans.any()
     assert np.isnan(readings.confidences).all()
-    assert np.isnan(readings.agreement).all()
 
 
 def test_the_policy_says_what_is_written_for_sure(bundle: Bundle) -> None:

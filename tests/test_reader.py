@@ -135,6 +135,6 @@ def test_columns_say_nothing_of_a_row_without_a_digit(engine: Engine, small_test
     white = np.full((9, 9), 255, np.uint8)
     readings = read_scans([white, small_test[0][0], b"text"], engine)
     assert readings.digits.tolist() == [-1, 7, -1]
-    for values in (readings.confidences, readings.digit_score, readings.agreement):
+    for values in (readings.confidences, readings.digit_score):
         assert np.isnan(values).tolist() == [True, False, True]
     assert np.isnan(readings.probabilities).all(axis=1).tolist() == [True, False, True]

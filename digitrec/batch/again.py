@@ -29,6 +29,7 @@ class Kept:
 
     rows: pa.Table
     stamps: NDArray[np.int64]  # [N], see `changed`
+    looks: NDArray[np.uint8]  # [N, features], or none of them
     stats: Stats  # of all its rows, which may be more
 
 
@@ -58,7 +59,8 @@ def kept(
     places = _places(chunk.shown, rows["path"].to_pylist())
     if told.stranger(identity) or places is None or len(told.stamps) != len(rows):
         return None
-    return Kept(rows.take(pa.array(places, pa.int64())), told.stamps[places], told.stats)
+    looks = told.looks[places] if len(told.looks) else told.looks
+    return Kept(rows.take(pa.array(places, pa.int64())), told.stamps[places], looks, told.stats)
 
 
 def _places(wanted: Sequence[str], names: Sequence[str]) -> list[int] | None:

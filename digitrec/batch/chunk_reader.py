@@ -2,7 +2,7 @@
 
 import faulthandler
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from digitrec.errors import RunError, ScanError
 from digitrec.inputs.fetch import contents
 from digitrec.inputs.options import DEFAULT_OPTIONS, InputOptions
 from digitrec.inputs.shards import ShardReader, row_contents
+from digitrec.inputs.units import Found
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import ONE_CORE, EngineSettings, kept_engine
 from digitrec.normalize.scan import load
@@ -147,16 +148,26 @@ class ChunkReader:
         """
         failed = 0
         for piece in chunk.pieces:
-            if piece.shard is None:
-                scans = contents(piece.paths, self.remotes, stamps, alarm.off)
-            else:
-                scans = row_contents(piece, self.shards, stamps, alarm.off)
+            scans = piece_contents(piece, self.remotes, self.shards, stamps, alarm.off)
             for k, scan in enumerate(scans):
                 if isinstance(scan, ScanError) and scan.outage:
                     failed += 1
                     if failed >= OUTAGE and 2 * failed > units and not self.allow_missing:
                         raise RunError(_outage_words(readable(piece.shown[k]), scan))
                 yield scan
+
+
+def piece_contents(
+    piece: Found,
+    remotes: Sequence[Remote],
+    shards: ShardReader,
+    stamps: list[int] | None = None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> Iterator[bytes | ScanError]:
+    """Yield the contents of files, or of a shard's rows; see `contents` and `row_contents`."""
+    if piece.shard is None:
+        return contents(piece.paths, remotes, stamps, on_wait)
+    return row_contents(piece, shards, stamps, on_wait)
 
 
 def _outage_words(name: str, why: ScanError) -> str:

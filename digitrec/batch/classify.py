@@ -2,10 +2,11 @@
 
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from digitrec.batch import again
 from digitrec.batch.chunk_reader import ChunkReader
@@ -22,14 +23,19 @@ from digitrec.batch.parts import (
 )
 from digitrec.batch.run import Outcome, RunSettings, run
 from digitrec.batch.stats import Stats, span, stats_of
-from digitrec.model.bundle import load_bundle
+from digitrec.batch.strict import settle
+from digitrec.errors import InputError
+from digitrec.model.bundle import Bundle, load_bundle, with_budget
 from digitrec.model.engine import ONE_CORE, EngineSettings, open_engine
-from digitrec.model.policy import ACCEPT, REVIEW
+from digitrec.model.policy import ACCEPT, DEFAULT_BUDGET, REVIEW
 from digitrec.model.shipped import DEFAULT
 from digitrec.normalize.scan import NORMALIZER_VERSION, prepare
 from digitrec.readings import BLANK, ERROR
 from digitrec.storage.folder import Folder
 from digitrec.storage.uris import open_remotes
+
+if TYPE_CHECKING:
+    from digitrec.budget.drift import Compared
 
 
 def classify(
@@ -38,6 +44,9 @@ def classify(
     *,
     with_notes: bool = False,
     ink: str = "auto",
+    max_error: float | str = DEFAULT_BUDGET,
+    source: str = "",
+    strict: bool = False,
     engine: EngineSettings = ONE_CORE,
 ) -> Outcome:
     """Classify every scan of the inputs into a result folder, or go on with that.
@@ -47,19 +56,24 @@ def classify(
         model: a shipped bundle's name, a bundle's folder or a run folder.
         with_notes: a last column `notes` tells what is odd about each scan.
         ink: of scans that show no paper, `dark` or `light`; `auto`: as the others have it.
+        max_error: the error budget, see `bundle.with_budget`.
+        source: whose scans they are, if the bundle has policies for these.
+        strict: accept nothing unless the scans look like those the budget was certified on.
         engine: how the networks are run.
 
     Raises:
         InputError: an input, the model or the folder can't be used; nothing was changed.
         RunError: the run could not finish; the same call goes on from there.
     """
-    bundle = load_bundle(model)
+    bundle = with_budget(load_bundle(model), max_error, source)
+    if strict and bundle.certified is None:
+        raise InputError("--strict holds scans against an error budget, and there is none")
     open_engine(bundle, engine)  # a network that can't run is found out here, not in a worker
     remotes = open_remotes(settings.inputs)
     identity = {
         "model_id": bundle.card.id,
         "calibration_id": bundle.card.calibration_id,
-        "policy_id": bundle.card.policy.id,
+        "policy_id": bundle.policy.id,
         "normalizer_version": NORMALIZER_VERSION,
     }
 
@@ -73,17 +87,40 @@ def classify(
             identity={"run_id": run_id, **identity},
             update=settings.update,
             retry_errors=settings.retry_errors,
+            strict=strict,
         )
 
-    policy = bundle.card.policy
-    budget = None if policy.max_error is None else asdict(policy)
-    header = {**identity, "policy": budget, "notes": with_notes, "ink": ink}
-    return run("classify", header, make_classifier, settings, _summary)
+    def summary(folder: Folder, total: Stats) -> dict[str, Any]:
+        return _summary(folder, total, checked(bundle, total))
+
+    header = {
+        **identity,
+        "policy": None if bundle.certified is None else asdict(bundle.certified),
+        "source": source,
+        "strict": strict,
+        "notes": with_notes,
+        "ink": ink,
+    }
+    return run("classify", header, make_classifier, settings, summary)
 
 
-def _summary(folder: Folder, total: Stats) -> dict[str, Any]:
+def checked(bundle: Bundle, total: Stats) -> "Compared | None":
+    """Hold a run's scans against those of its error budget's claim; None: it has no budget."""
+    if bundle.certified is None:
+        return None
+    from digitrec.budget.drift import compare  # SciPy: for no worker to wait for
+
+    reference = bundle.card.references.get(bundle.certified.source, {})
+    return compare(total.looks, reference)
+
+
+def _summary(folder: Folder, total: Stats, check: "Compared | None") -> dict[str, Any]:
     kept = kept_light(folder)
+    accepted = total.decisions[ACCEPT]
     return {
+        "check": None if check is None else check.to_json(),
+        # What the confidences of the accepted digits expect: an estimate, and no bound.
+        "expected_error": total.doubt / accepted if accepted else None,
         "light_ink": None if kept is None else kept["light"],
         "digits": {str(digit): total.digits[str(digit)] for digit in range(10)},
         "first_frames": total.first_frames,
@@ -100,6 +137,7 @@ class Classifier:
     identity: Identity
     update: bool = False  # a part that is there gets new rows for what changed since
     retry_errors: bool = False  # and for what could not be read
+    strict: bool = False  # nothing is accepted where the error budget's claim is not supported
 
     @property
     def name(self) -> str:
@@ -135,9 +173,10 @@ class Classifier:
         read = self.reader.read(chunk, self.folder, len(chunk), here=here)
         start = time.perf_counter()
         rows = part_table(chunk.shown, read.readings, with_notes=self.reader.with_notes)
-        counted = stats_of(rows, read.frames, read.looked, read.readings.seconds)
+        looks = read.readings.looks()
+        counted = stats_of(rows, looks, read.frames, read.looked, read.readings.seconds)
         counted.seconds["write"] = time.perf_counter() - start
-        self._write(chunk.number, rows, counted, read.stamps)
+        self._write(chunk.number, rows, counted, read.stamps, looks)
         return counted
 
     def _kept(self, chunk: Chunk) -> again.Kept | None:
@@ -159,22 +198,29 @@ class Classifier:
         some = chunk.only(stale.tolist())
         read = self.reader.read(some, self.folder, len(chunk), here=here)
         new = part_table(some.shown, read.readings, with_notes=self.reader.with_notes)
-        stamps = kept.stamps.copy()
-        stamps[stale] = read.stamps
+        stamps, looks, looks_now = kept.stamps.copy(), kept.looks.copy(), read.readings.looks()
+        stamps[stale], looks[stale] = read.stamps, looks_now
         rows = again.merged(kept.rows, new, stale)
         spent = kept.stats.seconds, read.readings.seconds
         seconds = {
             stage: sum(some.get(stage, 0.0) for some in spent) for stage in spent[0] | spent[1]
         }
         looked = kept.stats.looked + read.looked
-        counted = stats_of(rows, int((stamps < 0).sum()), looked, seconds)
-        self._write(chunk.number, rows, counted, stamps.tolist())
-        made = stats_of(new, read.frames, read.looked, read.readings.seconds)
+        counted = stats_of(rows, looks, int((stamps < 0).sum()), looked, seconds)
+        self._write(chunk.number, rows, counted, stamps.tolist(), looks)
+        made = stats_of(new, looks_now, read.frames, read.looked, read.readings.seconds)
         return replace(made, changed=int(stale.sum()))
 
-    def _write(self, number: int, rows: pa.Table, counted: Stats, stamps: list[int]) -> None:
-        check_run_id(self.folder, str(self.identity["run_id"]))
-        write_part(self.folder, number, rows, counted, self.identity, stamps)
+    def _write(
+        self,
+        number: int,
+        rows: pa.Table,
+        counted: Stats,
+        stamps: list[int],
+        looks: NDArray[np.uint8],
+    ) -> None:
+        self._check_is_ours()
+        write_part(self.folder, number, rows, counted, self.identity, stamps, looks)
 
     def done(self) -> frozenset[int]:
         """Return the numbers of the parts that are there."""
@@ -183,6 +229,17 @@ class Classifier:
     def check(self, chunk: Chunk) -> Stats:
         """Hold a part against its chunk, unit by unit."""
         return check_part(self.folder, part_name(chunk.number), chunk.shown, self.identity).stats
+
+    def settle(self, total: Stats) -> Stats:
+        """Accept nothing if that is wanted where the claim of the error budget is not supported."""
+        if not self.strict:
+            return total
+        check = checked(self.reader.bundle, total)
+        supported = check is not None and check.supports
+        return settle(self.folder, self.identity, supported=supported, check=self._check_is_ours)
+
+    def _check_is_ours(self) -> None:
+        check_run_id(self.folder, str(self.identity["run_id"]))
 
     def forget(self, number: int) -> None:
         """Delete the part of chunk `number`."""

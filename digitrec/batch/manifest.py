@@ -38,6 +38,8 @@ SAME = {
     "calibration_id": "calibration of the model",
     "normalizer_version": "normalizer",
     "policy_id": "policy",
+    "source": "--source",
+    "strict": "--strict",
     "notes": "--notes",
     "ink": "--ink",
     "inputs": "inputs",

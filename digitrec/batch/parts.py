@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from digitrec.batch.stats import Stats
+from digitrec.budget.looks import FEATURES
 from digitrec.readings import Readings
 from digitrec.schema import SCHEMA, reading_columns
 from digitrec.storage.folder import Folder
 
 STATS, IDENTITY, STAMPS = b"digitrec.tally", b"digitrec.run", b"digitrec.stamps"
+LOOKS = b"digitrec.looks"
 # Whose a part is: ids of the run, the model, its calibration and policy, and the normalizer's
 # version.
 Identity = Mapping[str, str | None]
@@ -43,6 +45,7 @@ def write_part(
     stats: Stats,
     identity: Identity,
     stamps: Sequence[int] = (),
+    looks: NDArray[np.uint8] | None = None,
 ) -> None:
     """Write part `number` of a result, with all that its footer tells; a retry replaces it.
 
@@ -50,20 +53,41 @@ def write_part(
     """
     start = time.perf_counter()
     content = io.BytesIO()
-    table = table.replace_schema_metadata(footer(stats, identity, stamps))
+    table = table.replace_schema_metadata(footer(stats, identity, stamps, looks))
     parquet.write_table(table, content, compression="zstd")
     folder.write(part_name(number), content.getvalue())
     stats.seconds["write"] = stats.seconds.get("write", 0.0) + time.perf_counter() - start
 
 
-def footer(stats: Stats, identity: Identity, stamps: Sequence[int]) -> dict[bytes, bytes]:
-    """Return what a file of a run tells of itself: stats, whose it is, and its scans' stamps."""
-    packed = zlib.compress(np.array(stamps, "<i8").tobytes(), 1)
-    return {
+def footer(
+    stats: Stats,
+    identity: Identity,
+    stamps: Sequence[int],
+    looks: NDArray[np.uint8] | None = None,
+) -> dict[bytes, bytes]:
+    """Return what a file of a run tells of itself.
+
+    Args:
+        stats: what it came to.
+        identity: whose it is.
+        stamps: of its N scans.
+        looks: what these look like, uint8 [N, features]; None: a file without readings.
+    """
+    told = {
         STATS: stats.to_json().encode(),
         IDENTITY: json.dumps(dict(identity)).encode(),
-        STAMPS: base64.b64encode(packed),
+        STAMPS: _packed(np.array(stamps, "<i8").tobytes()),
     }
+    # Column by column: so they are packed to a third.
+    return told if looks is None else {**told, LOOKS: _packed(looks.T.tobytes())}
+
+
+def _packed(content: bytes) -> bytes:
+    return base64.b64encode(zlib.compress(content, 1))
+
+
+def _unpacked(content: bytes) -> bytes:
+    return zlib.decompress(base64.b64decode(content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +97,7 @@ class Footer:
     stats: Stats
     identity: dict[str, str | None]
     stamps: NDArray[np.int64]  # [N], 0 where a scan could not be read
+    looks: NDArray[np.uint8]  # [N, features]; [0, features] where there are no readings
 
     @classmethod
     def of(cls, file: parquet.ParquetFile) -> "Footer":
@@ -83,11 +108,12 @@ class Footer:
             ValueError: it is damaged.
         """
         told = file.metadata.metadata or {}
-        stamps = zlib.decompress(base64.b64decode(told[STAMPS]))
+        looks = np.frombuffer(_unpacked(told[LOOKS]) if LOOKS in told else b"", np.uint8)
         return cls(
             Stats.from_json(told[STATS]),
             json.loads(told[IDENTITY]),
-            np.frombuffer(stamps, "<i8").astype(np.int64),
+            np.frombuffer(_unpacked(told[STAMPS]), "<i8").astype(np.int64),
+            looks.reshape(len(FEATURES), -1).T.copy(),
         )
 
     def stranger(self, identity: Identity) -> str | None:

@@ -172,6 +172,8 @@ def _work(
             work.folder.write(TRACE, trace.to_json())
         start = time.perf_counter()
         total, end = _checked(hands, listing, settings.quiet)
+        check_lock()
+        total = work.settle(total)
         stages = {**total.seconds, "check": time.perf_counter() - start}
     figures = speed(made, began, time.time())
     if listing.again:

@@ -8,12 +8,15 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import compute
 
 from digitrec.batch.chunks import End
+from digitrec.budget.looks import added, counted
 from digitrec.errors import RunError
-from digitrec.model.policy import REVIEW
+from digitrec.model.policy import ACCEPT, REVIEW
 from digitrec.readings import ERROR
 
 Span = tuple[str, float, float, int]
@@ -38,6 +41,8 @@ class Stats:
     seconds: dict[str, float] = field(default_factory=dict)  # by stage, summed over the workers
     spans: list[Span] = field(default_factory=list)  # one a part
     changed: int = 0  # units that were read again, as they had changed or could not be read
+    looks: dict[str, list[int]] = field(default_factory=dict)  # see digitrec.budget.looks
+    doubt: float = 0.0  # 1 - confidence, summed over what is accepted
 
     def add(self, other: "Stats") -> None:
         """Add another part's counts to these."""
@@ -50,6 +55,8 @@ class Stats:
         self.errors += other.errors
         self.spans += other.spans
         self.changed += other.changed
+        self.looks = added(self.looks, other.looks)
+        self.doubt += other.doubt
         for stage, seconds in other.seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
@@ -67,16 +74,20 @@ class Stats:
         return cls(**content)
 
 
-def stats_of(rows: pa.Table, frames: int, looked: int, seconds: dict[str, float]) -> Stats:
+def stats_of(
+    rows: pa.Table, looks: NDArray[np.uint8], frames: int, looked: int, seconds: dict[str, float]
+) -> Stats:
     """Count the rows of a part.
 
     Args:
         rows: in the schema of `parts`.
+        looks: of the same scans, see `Readings.looks`.
         frames: how many of the scans' files hold further frames.
         looked: how many took a closer look.
         seconds: by stage, what the part took so far.
     """
     decisions = rows["decision"].cast(pa.string())
+    accepted = rows["confidence"].filter(compute.equal(decisions, ACCEPT))
     return Stats(
         rows=len(rows),
         first_frames=frames,
@@ -86,6 +97,8 @@ def stats_of(rows: pa.Table, frames: int, looked: int, seconds: dict[str, float]
         reviews=_codes(rows, decisions, REVIEW),
         errors=_codes(rows, decisions, ERROR),
         seconds=dict(seconds),
+        looks=counted(looks),
+        doubt=len(accepted) - float(compute.sum(accepted.cast(pa.float64())).as_py() or 0.0),
     )
 
 

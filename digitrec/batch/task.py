@@ -40,5 +40,8 @@ class Work(Protocol):
     def check(self, chunk: Chunk) -> Stats:
         """Hold a part against its chunk; give its stats, or raise PartError."""
 
+    def settle(self, total: Stats) -> Stats:
+        """Do what only all parts together tell; give the stats of all as they are then."""
+
     def forget(self, number: int) -> None:
         """Delete the part of chunk `number`, so that it is made again."""

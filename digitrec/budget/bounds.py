@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 
 def upper_bound(wrong: float, count: float, certainty: float) -> float:
@@ -19,7 +19,7 @@ def upper_bound(wrong: float, count: float, certainty: float) -> float:
     """
     if wrong >= count:
         return 1.0
-    return float(stats.beta.ppf(certainty, wrong + 1, count - wrong))
+    return float(special.betaincinv(wrong + 1, count - wrong, certainty))
 
 
 def p_values(
@@ -32,7 +32,7 @@ def p_values(
         count: int [K], of how many each; of none the p-value is 1.
         budget: the share.
     """
-    return np.asarray(stats.binom.cdf(wrong, count, budget))
+    return np.asarray(special.betaincc(wrong + 1, np.maximum(count - wrong, 0), budget))
 
 
 def least_count(wrong: int, budget: float, certainty: float) -> int:

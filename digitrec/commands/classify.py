@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from digitrec.commands.parsing import (
+    add_budget,
     add_command,
     add_ink,
     add_model,
@@ -13,6 +14,8 @@ from digitrec.commands.parsing import (
     run_settings,
     shown_out,
 )
+
+SHOWN = 3  # differences
 
 
 def add(commands: Any) -> None:
@@ -31,6 +34,13 @@ def add(commands: Any) -> None:
         "--notes", action="store_true", help="a last column that says what is odd about each scan"
     )
     add_ink(command)
+    add_budget(command)
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="accept nothing unless the scans look like those that the error budget was certified "
+        "on; default: the summary says so",
+    )
     command.add_argument("--json", action="store_true", help="print _run.json as the answer")
     add_quiet(command)
 
@@ -39,11 +49,49 @@ def _classify(options: argparse.Namespace) -> None:
     from digitrec.batch.classify import classify
 
     outcome = classify(
-        run_settings(options), options.model, with_notes=options.notes, ink=options.ink
+        run_settings(options),
+        options.model,
+        with_notes=options.notes,
+        ink=options.ink,
+        max_error=options.max_error,
+        source=options.source,
+        strict=options.strict,
     )
     if answered(options, outcome):
         return
     print(_summary(outcome.run, shown_out(options)))
+
+
+def _budget_lines(run: dict[str, Any]) -> list[str]:
+    """Return what is claimed of the accepted digits, and whether these scans support it."""
+    from digitrec.budget.drift import CLOSE, UNKNOWN, Difference
+
+    policy, check = run["policy"], run["check"]
+    if policy is None:
+        return [f"model        {run['model_id']}, no error budget"]
+    whose = f"scans like those of {policy['source'] or policy['labelled']}"
+    lines = [
+        f"model        {run['model_id']}",
+        f"budget       at most {100 * policy['policy']['max_error']:g} % of the accepted are "
+        f"wrong, with {100 * policy['certainty']:g} % certainty, if they are {whose}",
+    ]
+    if check["verdict"] == CLOSE:
+        lines.append(f"check        they look like those: {check['digits']:,} were compared")
+    elif check["verdict"] == UNKNOWN:
+        lines.append(
+            f"check        {check['digits']:,} digits are too few to tell whether they are; "
+            "digitrec audit bounds the error of this result"
+        )
+    else:
+        lines.append("check        NOT SUPPORTED: these scans look otherwise")
+        lines += [f"             {Difference(**one)}" for one in check["differences"][:SHOWN]]
+        lines.append("             digitrec audit bounds the error of this result")
+    if run["expected_error"] is not None:
+        lines.append(
+            f"expected     {100 * run['expected_error']:.3f} % wrong of the accepted, by their own "
+            "confidences: an estimate, no bound"
+        )
+    return lines
 
 
 def _summary(run: dict[str, Any], out: str) -> str:
@@ -71,7 +119,7 @@ def _summary(run: dict[str, Any], out: str) -> str:
         lines.append(
             f"frames       of {run['first_frames']:,} files the first frame alone was read"
         )
-    lines.append(f"model        {run['model_id']}, no error budget")
+    lines += _budget_lines(run)
     if "images_per_second" in run:
         lines.append(
             f"time         {run['elapsed']:.1f} s in all, first part after {run['first_part']:.1f} "

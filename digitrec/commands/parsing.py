@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from digitrec.errors import InputError
+from digitrec.model.policy import DEFAULT_BUDGET, NO_BUDGET
 from digitrec.model.shipped import DEFAULT
 from digitrec.storage.files import is_uri
 
@@ -70,6 +71,41 @@ def add_ink(command: Any) -> None:
         help="of scans that are cut so tightly that they show no paper: is ink darker or lighter "
         "than paper? auto, the default: as most of the other scans have it",
     )
+
+
+def add_budget(command: Any) -> None:
+    """Add `--max-error` and `--source`: what is accepted."""
+    command.add_argument(
+        "--max-error",
+        type=_budget,
+        default=DEFAULT_BUDGET,
+        metavar="SHARE",
+        help="the error budget: at most this share of the accepted digits is wrong, such as 0.001 "
+        "or 0.1%%, by what `digitrec calibrate` certified; none: accept every digit; default: the "
+        "bundle's smallest (0.1 %% for those shipped with digitrec, for scans like MNIST's)",
+    )
+    command.add_argument(
+        "--source",
+        default="",
+        metavar="NAME",
+        help="take the policies of this source of scans, as `calibrate --source` named it",
+    )
+
+
+def _budget(text: str) -> float | str:
+    return text if text in (DEFAULT_BUDGET, NO_BUDGET) else share(text)
+
+
+def share(text: str) -> float:
+    """Read a share above 0 and below 1, such as 0.001 or 0.1%."""
+    number = text.removesuffix("%").rstrip()
+    try:
+        value = float(number) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no share, such as 0.001 or 0.1%") from None
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"an error budget is above 0 and below 1, not {text}")
+    return value
 
 
 def add_quiet(command: Any) -> None:

@@ -8,7 +8,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from digitrec.commands.parsing import add_command, add_ink, add_model
+from digitrec.commands.parsing import add_budget, add_command, add_ink, add_model
 from digitrec.errors import InputError
 from digitrec.runtime.terminal import decoders_silent
 from digitrec.storage.files import make_folder
@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
     command.add_argument("files", nargs="+", metavar="FILE", help="an image of one digit")
     add_model(command)
     add_ink(command)
+    add_budget(command)
     command.add_argument(
         "--explain", action="store_true", help="draw for each file why it was read so"
     )
@@ -51,7 +52,13 @@ def _predict(options: argparse.Namespace) -> None:
             _explain(options)
         return
     with decoders_silent():
-        readings = read(options.files, options.model, ink=options.ink)
+        readings = read(
+            options.files,
+            options.model,
+            ink=options.ink,
+            max_error=options.max_error,
+            source=options.source,
+        )
     for file, reading in zip(options.files, readings, strict=True):
         _say(readable(file), reading, options)
 
@@ -70,13 +77,14 @@ def _check_is_file(file: str) -> None:
 def _explain(options: argparse.Namespace) -> None:
     """Say what each file was read as, and draw why."""
     from digitrec.evaluation.explain import explain
-    from digitrec.model.bundle import load_bundle
+    from digitrec.model.bundle import load_bundle, with_budget
     from digitrec.model.engine import open_engine
     from digitrec.pipeline import INK
     from digitrec.plots.explain import explanation as draw
     from digitrec.storage.paths import readable
 
-    engine = open_engine(load_bundle(options.model))
+    bundle = with_budget(load_bundle(options.model), options.max_error, options.source)
+    engine = open_engine(bundle)
     names = _picture_names(options.files)
     for file, name in zip(options.files, names, strict=True):
         explanation = explain(file, engine, INK[options.ink])

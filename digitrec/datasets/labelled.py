@@ -223,6 +223,39 @@ def _from_table(table: str, remotes: tuple[Remote, ...] = ()) -> LabelledSet:
     return LabelledSet(table, scans, np.array(labels, np.uint8), _groups(table, remotes), remotes)
 
 
+def column_of(table: str, column: str) -> dict[str, NDArray[np.intp]]:
+    """Return which rows of a labelled table a column gives each name: name → int [n].
+
+    Raises:
+        InputError: it is no such table, or a row has no name.
+    """
+    if is_uri(table) or not os.path.isfile(table):
+        raise InputError(f"{shown(table) if is_uri(table) else table} is no table of this machine")
+    with opened(table, ()) as file:
+        names = [_writer(one) for [some] in _columns(file, table, [(column,)]) for one in some]
+    missing = next((k for k, name in enumerate(names) if name is None), None)
+    if missing is not None:
+        raise InputError(f"{readable(table)}, row {missing + 1} has nothing in column {column}")
+    known = np.array(names, str)
+    return {str(name): np.flatnonzero(known == name) for name in np.unique(known)}
+
+
+def joined(sets: Sequence[LabelledSet]) -> LabelledSet:
+    """Take several labelled sets together."""
+    if len(sets) == 1:
+        return sets[0]
+    groups = [
+        np.full(len(one.labels), None, object) if one.groups is None else one.groups for one in sets
+    ]
+    return LabelledSet(
+        " + ".join(one.name for one in sets),
+        [scan for one in sets for scan in one.scans],
+        np.concatenate([one.labels for one in sets]),
+        None if all(one.groups is None for one in sets) else np.concatenate(groups),
+        tuple(remote for one in sets for remote in one.remotes),
+    )
+
+
 def _groups(table: str, remotes: Sequence[Remote]) -> NDArray[np.object_] | None:
     """Read the column that says who wrote each scan, if there is one and it says so of any."""
     try:

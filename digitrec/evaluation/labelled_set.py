@@ -66,6 +66,7 @@ def _measured(labelled: LabelledSet, chunks: Sequence[Readings]) -> Measured:
         scans=np.concatenate([chunk.scans for chunk in chunks]),
         decisions=np.concatenate([chunk.decisions for chunk in chunks]),
         reasons=np.concatenate([chunk.reasons for chunk in chunks]),
+        looks=np.concatenate([chunk.looks() for chunk in chunks]),
         groups=labelled.groups,
     )
 

@@ -1,7 +1,7 @@
 """What a labelled set that was read scored: accuracy, confusion, mistakes, calibration."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,17 @@ class Measured:
     scans: NDArray[np.uint8]  # [N, 28, 28], normalized
     decisions: NDArray[np.object_]  # [N]: accept, review, blank or error
     reasons: NDArray[np.object_]  # [N]: of review and error a code, `: ` and words; else None
+    looks: NDArray[np.uint8]  # [N, features], see digitrec.budget.looks
     groups: NDArray[np.object_] | None = None  # see LabelledSet
+
+    def only(self, which: NDArray[np.intp]) -> "Measured":
+        """Return some of the scans alone, by their indices."""
+        columns: dict[str, Any] = {
+            item.name: values[which]
+            for item in fields(self)
+            if isinstance(values := getattr(self, item.name), np.ndarray)
+        }
+        return replace(self, **columns)
 
     @property
     def accepted(self) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -36,17 +36,18 @@ from digitrec.model.card import (
     calibrated,
     cascade_id,
     file_hashes,
+    identified,
     network_id,
     read_card,
     write_card,
 )
 from digitrec.model.onnx_file import check_self_contained
 from digitrec.model.other_ink import with_ink, with_ink_thresholds
-from digitrec.model.policy import Policy
+from digitrec.model.policy import DEFAULT_BUDGET, NO_BUDGET, CertifiedPolicy, Policy
 from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED, shipped_ink
 from digitrec.normalize.scan import NORMALIZER_VERSION
 from digitrec.storage.files import is_uri
-from digitrec.storage.folder import Folder, open_folder
+from digitrec.storage.folder import Folder, check_is_new, open_folder
 from digitrec.version import __version__
 
 if TYPE_CHECKING:
@@ -64,6 +65,24 @@ class Bundle:
     onnx: bytes = b""
     ink: bytes = b""
     members: "tuple[Bundle, ...]" = ()  # the small one, the large one
+    # When a digit is accepted, in place of what the card says applies.
+    chosen: Policy | CertifiedPolicy | None = None
+
+    @property
+    def certified(self) -> CertifiedPolicy | None:
+        """What certifies the policy in use; None: it keeps no error budget."""
+        if self.chosen is None:
+            return (
+                None if self.card.max_error is None else self.card.policy_for(self.card.max_error)
+            )
+        return self.chosen if isinstance(self.chosen, CertifiedPolicy) else None
+
+    @property
+    def policy(self) -> Policy:
+        """When a digit is accepted: as was chosen, else as the card says."""
+        if isinstance(self.chosen, Policy):
+            return self.chosen
+        return self.card.policy if self.certified is None else self.certified.policy
 
 
 def load_bundle(model: str | os.PathLike[str] = DEFAULT) -> Bundle:
@@ -79,9 +98,53 @@ def load_bundle(model: str | os.PathLike[str] = DEFAULT) -> Bundle:
 
 
 def with_policy(bundle: Bundle, policy: Policy) -> Bundle:
-    """Return a bundle that accepts by another policy, with the calibration id that comes of it."""
-    calibration = Calibration(bundle.card.temperature, policy)
-    return replace(bundle, card=calibrated(bundle.card, calibration))
+    """Return a bundle that accepts by a policy of the caller's own."""
+    return replace(bundle, chosen=policy)
+
+
+def with_budget(bundle: Bundle, max_error: float | str, source: str = "") -> Bundle:
+    """Return a bundle that keeps an error budget.
+
+    Args:
+        bundle: as it was loaded.
+        max_error: the largest share of wrong digits among those that are accepted, above 0 and
+            below 1; `DEFAULT_BUDGET`, the one that applies if none is asked for; or `NO_BUDGET`.
+        source: whose scans they are, as `calibrate --source` named it; of a named source the
+            default is the smallest budget that there is.
+
+    Raises:
+        BundleError: it has no policy that keeps the budget.
+    """
+    card = bundle.card
+    if max_error == NO_BUDGET:
+        return with_policy(bundle, card.policy)
+    if isinstance(max_error, str) and max_error != DEFAULT_BUDGET:
+        raise BundleError(f"max_error must be a number or {NO_BUDGET}, not {max_error}")
+    if not isinstance(max_error, str) and not 0 < max_error < 1:
+        raise BundleError(f"an error budget must be above 0 and below 1, not {max_error:g}")
+    known = [one for one in card.policies if one.source == source]
+    if source and not known:
+        raise BundleError(
+            f"{bundle.name} has no policy for the source {source}: it has {_sources(card)}; "
+            "digitrec calibrate --source makes one from labelled scans"
+        )
+    if isinstance(max_error, str):
+        if not source:
+            return replace(bundle, chosen=None)
+        max_error = min(one.budget for one in known)
+    found = card.policy_for(max_error, source)
+    if found is None:
+        budgets = ", ".join(f"{100 * one.budget:g} %" for one in known) or "none"
+        raise BundleError(
+            f"{bundle.name} has no policy for an error budget of {100 * max_error:g} %: those it "
+            f"has are for {budgets}; digitrec calibrate makes one from labelled scans"
+        )
+    return replace(bundle, chosen=found)
+
+
+def _sources(card: Card) -> str:
+    named = {one.source for one in card.policies}
+    return ", ".join(sorted(name or "those without a name" for name in named)) or "none at all"
 
 
 def load_folder(folder: Folder) -> Bundle:
@@ -244,8 +307,12 @@ def save_bundle(
         versions=package_versions(),
         scorecard={},
         temperature=1.0,
+        reread_below=0.0,
         policy=calibration.policy,
         policies=[],
+        max_error=None,
+        references={},
+        starts=[],
         files=file_hashes(files),
     )
     _write(open_folder(out), files, calibrated(card, calibration))
@@ -291,8 +358,12 @@ def save_cascade(
         versions=package_versions(),
         scorecard={},
         temperature=1.0,
+        reread_below=0.0,
         policy=calibration.policy,
         policies=[],
+        max_error=None,
+        references={},
+        starts=[],
         files={},
         members={name: _ids(card) for name, (card, _) in named.items()},
         hand_over=hand_over,
@@ -363,6 +434,68 @@ def write_calibration(model: str | os.PathLike[str], calibration: Calibration) -
     """
     folder = _changeable(model)
     write_card(folder, calibrated(read_card(folder), calibration))
+
+
+def write_policies(
+    model: str | os.PathLike[str],
+    source: str,
+    policies: Sequence[CertifiedPolicy],
+    reference: Mapping[str, list[int]],
+    starts: Sequence[float],
+) -> Card:
+    """Put a source's policies into a bundle's card, in place of those that it had of that source.
+
+    Without a name they are the bundle's own: the one for the smallest budget applies where none is
+    asked for.
+
+    Args:
+        model: see `find_bundle`.
+        source: whose scans they are for; empty: no name.
+        policies: certified on readings by this bundle.
+        reference: what the labelled scans looked like; see `Card.references`.
+        starts: see `Card.starts`.
+
+    Returns:
+        The card as it is then.
+
+    Raises:
+        BundleError: it is no bundle, or one that the package ships.
+    """
+    folder = _changeable(model)
+    card = read_card(folder)
+    others = [one for one in card.policies if one.source != source]
+    references = {name: counts for name, counts in card.references.items() if name != source}
+    if policies:
+        references[source] = dict(reference)
+    smallest = min((one.budget for one in policies), default=None)
+    changed = identified(
+        replace(
+            card,
+            policies=[*others, *policies],
+            references=references,
+            max_error=card.max_error if source else smallest,
+            starts=list(starts),
+        )
+    )
+    write_card(folder, changed)
+    return changed
+
+
+def copy_bundle(model: str | os.PathLike[str], out: str | os.PathLike[str]) -> None:
+    """Write a copy of a bundle into a new folder.
+
+    Raises:
+        BundleError: `model` is no bundle.
+        InputError: `out` holds something already.
+    """
+    source, target = find_bundle(model), open_folder(out)
+    card = load_folder(source).card
+    check_is_new(target)
+    for name in card.members or {}:
+        below = source.below(name)
+        member = read_card(below)
+        _write(target.below(name), _files(below, member), member)
+    _write(target, _files(source, card), card)
 
 
 def describe_data(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from digitrec.errors import BundleError
-from digitrec.model.policy import Policy, short_hash
+from digitrec.model.policy import CertifiedPolicy, Policy, short_hash
 from digitrec.normalize.scan import NORMALIZER_VERSION
 from digitrec.storage.folder import Folder
 
 WEIGHTS, ONNX, CARD = "digit_recognition_model.pt", "model.onnx", "card.json"
 INK = "ink.onnx"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CASCADE = "cascade"  # its architecture
 MEMBERS = ("small", "large")  # of a cascade: their folders
 
@@ -37,6 +37,7 @@ class Calibration:
 
     temperature: float = 1.0
     policy: Policy = field(default_factory=Policy)
+    reread_below: float = 0.0
 
 
 UNCALIBRATED = Calibration()
@@ -57,8 +58,17 @@ class Card:
     versions: dict[str, str]  # package → version it was made with
     scorecard: dict[str, Any]  # labelled set → what it scored there
     temperature: float  # logits are divided by it before the softmax
-    policy: Policy  # what is accepted where no budget is asked for
-    policies: list[dict[str, Any]]  # for error budgets; empty: there are none
+    # The certainty below which a network's answer is the mean of five: see `NetworkEngine`.
+    reread_below: float
+    policy: Policy  # what is accepted where there is no error budget
+    policies: list[CertifiedPolicy]  # for error budgets; empty: there are none
+    max_error: float | None  # the error budget where none is asked for, of `policies`; None: none
+    # What scans looked like on which policies were certified: by source (`""`: none was named),
+    # by feature the counts of its bins; see `digitrec.budget.looks`.
+    references: dict[str, dict[str, list[int]]]
+    # Where tests for policies may begin, chosen on scans that certify none: see
+    # `digitrec.budget.certify.starts_of`. Empty: nothing was chosen.
+    starts: list[float]
     files: dict[str, str]  # file name → SHA-256, checked on loading
     # Of a cascade: ids of each member, and the certainty of the small one below which the large
     # one is asked. Its id is a hash of the members' ids and of that.
@@ -69,6 +79,9 @@ class Card:
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        if not 0 <= self.reread_below <= 1:
+            raise ValueError(f"reread_below must be from 0 to 1, not {self.reread_below}")
+        self._check_policies()
         strange = set(self.files) - ({WEIGHTS, ONNX, INK} if self.members is None else set())
         if strange:
             raise ValueError(f"files names {min(strange)!r}, which is no file of such a bundle")
@@ -79,6 +92,36 @@ class Card:
             raise ValueError("members and hand_over belong together")
         if self.members is not None and set(self.members) != set(MEMBERS):
             raise ValueError(f"members must be {' and '.join(MEMBERS)}")
+
+    def _check_policies(self) -> None:
+        """Check that policies are this bundle's own, and that there is the one that applies."""
+        for one in self.policies:
+            for what, named, own in (
+                ("model", one.model_id, self.id),
+                ("normalizer", one.normalizer_version, self.normalizer_version),
+                ("temperature", one.temperature, self.temperature),
+            ):
+                if named != own:
+                    raise ValueError(
+                        f"a policy for {one.policy.max_error} is of {what} {named}, not {own}: "
+                        "calibrate again"
+                    )
+        if self.max_error is not None and self.policy_for(self.max_error) is None:
+            raise ValueError(f"there is no policy for max_error {self.max_error}")
+
+    def policy_for(self, max_error: float, source: str = "") -> CertifiedPolicy | None:
+        """Return the policy that keeps an error budget and accepts the most; None: there is none.
+
+        Args:
+            max_error: the budget: a policy for a smaller one keeps it too.
+            source: whose scans they are, as `calibrate --source` named it.
+        """
+        kept = [
+            one
+            for one in self.policies
+            if one.source == source and one.budget <= max_error * (1 + 1e-9)
+        ]
+        return max(kept, key=lambda one: (one.budget, one.accepted), default=None)
 
 
 def network_id(onnx: bytes, ink: bytes) -> str:
@@ -101,10 +144,30 @@ def cascade_id(members: Sequence[str], hand_over: float) -> str:
     return short_hash([*members, float(hand_over)])
 
 
+def calibration_of(card: Card) -> Calibration:
+    """Return the calibration that a card holds."""
+    return Calibration(card.temperature, card.policy, card.reread_below)
+
+
 def calibrated(card: Card, calibration: Calibration) -> Card:
-    """Return a card with a calibration, and the calibration id that follows from it."""
-    changed = replace(card, temperature=calibration.temperature, policy=calibration.policy)
-    return replace(changed, calibration_id=calibration_id(changed))
+    """Return a card with a calibration, and without the policies that another one had."""
+    return identified(
+        replace(
+            card,
+            temperature=calibration.temperature,
+            policy=calibration.policy,
+            reread_below=calibration.reread_below,
+            policies=[],
+            max_error=None,
+            references={},
+            starts=[],
+        )
+    )
+
+
+def identified(card: Card) -> Card:
+    """Return a card with the calibration id that follows from what it holds."""
+    return replace(card, calibration_id=calibration_id(card))
 
 
 def calibration_id(card: Card) -> str:
@@ -114,9 +177,12 @@ def calibration_id(card: Card) -> str:
         card.id,
         *(members[name].calibration_id for name in MEMBERS if name in members),
         float(card.temperature),
+        float(card.reread_below),
         card.normalizer_version,
         card.policy.id,
-        card.policies,
+        [asdict(one) for one in card.policies],
+        None if card.max_error is None else float(card.max_error),
+        card.references,
     ]
     return short_hash(content)
 
@@ -173,6 +239,7 @@ def _strict(content: Any) -> Card:
     for what, found, known in (
         ("", content, Card),
         ("policy.", content.get("policy"), Policy),
+        *(("policies.", one, CertifiedPolicy) for one in _items(content.get("policies"))),
         *(("members.", one, Ids) for one in _values(content.get("members"))),
     ):
         if isinstance(found, Mapping):
@@ -181,6 +248,10 @@ def _strict(content: Any) -> Card:
                 raise ValueError(f"there is no field {what}{min(unknown)}")
     # What JSON has no number for (NaN, Infinity) is none here either.
     return msgspec.json.decode(json.dumps(content), type=Card, strict=True)
+
+
+def _items(content: Any) -> list[Any]:
+    return content if isinstance(content, list) else []
 
 
 def _values(content: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from digitrec.model.card import (
     Calibration,
     Card,
     calibrated,
+    calibration_of,
     file_hashes,
     ink_id,
     network_id,
@@ -34,9 +35,7 @@ def with_ink(card: Card, files: Mapping[str, bytes], ink: bytes) -> tuple[Card, 
         scorecard={},
         files=file_hashes(changed),
     )
-    return calibrated(
-        other, with_ink_thresholds(Calibration(card.temperature, card.policy))
-    ), changed
+    return calibrated(other, with_ink_thresholds(calibration_of(card))), changed
 
 
 def with_ink_thresholds(calibration: Calibration) -> Calibration:

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 ACCEPT, REVIEW = "accept", "review"
 # Why a digit goes to review: codes that stay what they are.
 LOW_CONFIDENCE, NOT_A_DIGIT, UNCLEAR = "low-confidence", "not-a-digit", "unclear"
+NOT_SUPPORTED = "not-supported"  # by `classify --strict`: see `digitrec.budget.drift`
 
+# An error budget that is no number: as the bundle says; and none at all.
+DEFAULT_BUDGET, NO_BUDGET = "default", "none"
+DIGITS = 10
 # Where the ink network's word alone counts; chosen on papers drawn for its training.
 MAX_BLANK, MIN_WRITTEN = 0.025, 0.98
 
@@ -32,7 +36,8 @@ class Policy:
     """
 
     max_error: float | None = None  # the error budget it keeps, a share; None: it claims none
-    min_confidence: float | None = None  # None: any will do
+    # From which confidence on: of all digits, or of each, 0 to 9. None: any will do.
+    min_confidence: float | tuple[float, ...] | None = None
     min_digit_score: float | None = None  # None: any will do, the bundle may not know it
     # Of a scan that was looked at closely, the probability that anything is written there: up to
     # the first it is blank, between the two a person looks at it.
@@ -41,8 +46,13 @@ class Policy:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, not {value}")
+            for one in value if isinstance(value, tuple) else (value,):
+                if one is not None and not 0 <= one <= 1:
+                    raise ValueError(f"{name} must be from 0 to 1, not {one}")
+        if isinstance(self.min_confidence, tuple) and len(self.min_confidence) != DIGITS:
+            raise ValueError(
+                f"min_confidence must be a number or {DIGITS}, not {len(self.min_confidence)}"
+            )
         if self.max_blank > self.min_written:
             raise ValueError(
                 f"max_blank must be at most min_written, {self.min_written}, not {self.max_blank}"
@@ -53,14 +63,9 @@ class Policy:
         """The first 12 hex digits of a SHA-256 of its settings."""
         return short_hash({name: _number(value) for name, value in asdict(self).items()})
 
-    def accepted(
-        self, confidences: NDArray[np.floating], digit_score: NDArray[np.floating]
-    ) -> NDArray[np.bool_]:
-        """Tell which digits are accepted, if they are written for sure: bool [N]; see `decide`."""
-        return self._is_sure(confidences) & self._is_digit(digit_score)
-
     def decide(
         self,
+        digits: NDArray[np.integer],
         confidences: NDArray[np.floating],
         digit_score: NDArray[np.floating],
         written: NDArray[np.floating] | None = None,
@@ -68,6 +73,7 @@ class Policy:
         """Decide what becomes of N digits.
 
         Args:
+            digits: int [N], 0 to 9; what else stands there is no digit, and any confidence will do.
             confidences: float [N], the probability that the digit is right.
             digit_score: float [N], how much the scan looks like one digit; NaN where the bundle
                 does not know, which is no reason for a review.
@@ -76,14 +82,15 @@ class Policy:
         """
         decisions = np.full(len(confidences), ACCEPT, object)
         reasons = np.full(len(confidences), None, object)
-        for k in np.flatnonzero(~self._is_sure(confidences)):
+        needed = self.needed(digits)
+        for k in np.flatnonzero(~(confidences >= needed) & (needed > -np.inf)):
             decisions[k] = REVIEW
             reasons[k] = (
-                f"{LOW_CONFIDENCE}: its confidence is {confidences[k]:.3f}, "
-                f"{self.min_confidence:.3f} is needed"
+                f"{LOW_CONFIDENCE}: its confidence is {_shown(confidences[k])}, "
+                f"{_shown(needed[k])} is needed"
             )
         # What is no digit is first of all that, however sure the digits are told apart.
-        for k in np.flatnonzero(~self._is_digit(digit_score)):
+        for k in np.flatnonzero(~self.is_digit(digit_score)):
             decisions[k] = REVIEW
             reasons[k] = (
                 f"{NOT_A_DIGIT}: its digit score is {digit_score[k]:.3f}, "
@@ -100,15 +107,55 @@ class Policy:
             )
         return Decided(decisions, reasons)
 
-    def _is_sure(self, confidences: NDArray[np.floating]) -> NDArray[np.bool_]:
-        if self.min_confidence is None:
-            return np.ones(len(confidences), bool)
-        return np.asarray(confidences >= self.min_confidence)
+    def needed(self, digits: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the confidence that each of N digits needs: float64 [N]."""
+        least = self.min_confidence
+        if least is None:
+            return np.full(len(digits), -np.inf)
+        if not isinstance(least, tuple):
+            return np.full(len(digits), least)
+        return np.asarray(np.array(least)[np.clip(digits, 0, DIGITS - 1)])
 
-    def _is_digit(self, digit_score: NDArray[np.floating]) -> NDArray[np.bool_]:
+    def is_digit(self, digit_score: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Tell which scans look enough like one digit, by their digit scores: bool [N]."""
         if self.min_digit_score is None:
             return np.ones(len(digit_score), bool)
         return np.asarray((digit_score >= self.min_digit_score) | np.isnan(digit_score))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CertifiedPolicy:
+    """A policy that keeps an error budget, and what says so: see `digitrec.budget.certify`.
+
+    It holds for scans that come from where the labelled ones come from, read by this model.
+    """
+
+    policy: Policy
+    source: str  # whose scans they are; empty: none was named
+    labelled: str  # the labelled sets that it was measured on
+    sha256: str  # of their scans' content and labels
+    scans: int  # that were labelled
+    certainty: float  # with which the budget is kept
+    start: float | tuple[float, ...]  # the confidence at which the tests began
+    accepted: int  # of the labelled scans
+    wrong: int  # of these
+    bound: float  # on the share of wrong ones among all that is accepted, with that certainty
+    model_id: str
+    normalizer_version: str
+    temperature: float
+    score: str = "confidence"  # what has to reach the policy's threshold
+
+    def __post_init__(self) -> None:
+        if self.policy.max_error is None or self.policy.min_confidence is None:
+            raise ValueError("a certified policy has max_error and min_confidence")
+        if self.score != "confidence":
+            raise ValueError(f"score {self.score} is not known to this program")
+
+    @property
+    def budget(self) -> float:
+        """The error budget that it keeps, a share."""
+        assert self.policy.max_error is not None
+        return self.policy.max_error
 
 
 def short_hash(content: Any) -> str:
@@ -116,5 +163,12 @@ def short_hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _number(value: float | None) -> float | None:
+def _number(value: float | tuple[float, ...] | None) -> float | list[float] | None:
+    if isinstance(value, tuple):
+        return [float(one) for one in value]
     return None if value is None else float(value)  # JSON reads 0.0 as it was written, or as 0
+
+
+def _shown(confidence: float) -> str:
+    """Write a confidence with as many digits as tell it from 1."""
+    return f"{confidence:.3f}" if confidence < 0.999 else f"{confidence:.6f}"

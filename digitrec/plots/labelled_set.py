@@ -49,6 +49,22 @@ def mistakes(measured: Measured, path: Path) -> None:
             _mark(axes, str(measured.decisions[k]))
 
 
+def accepted_mistakes(measured: Measured, path: Path) -> None:
+    """Draw the mistakes that are accepted, the surest first: what was read, and what the label is.
+
+    Some of them are the labels' own.
+    """
+    wrong = [k for k in measured.mistakes().tolist() if measured.accepted[k]]
+    chosen = wrong[:MISTAKES]
+    rows = max(1, math.ceil(len(chosen) / 10))
+    with drawing(path, 9, 0.9 + 1.35 * rows) as figure:
+        figure.suptitle(
+            f"{measured.name}: {len(chosen)} of {len(wrong):,} mistakes that no digit score warns "
+            "of, the surest first\nabove each what was read, how surely, and its label"
+        )
+        _gallery(figure, measured, chosen, rows)
+
+
 def _gallery(
     figure: Figure, measured: Measured, chosen: Sequence[int], rows: int
 ) -> list[tuple[Axes, int]]:

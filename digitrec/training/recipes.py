@@ -71,6 +71,8 @@ class Recipe:
     # Fitted on the validation part by runs that left it out; a run with junk alone has the second.
     temperature: float = 1.0  # logits are divided by it before the softmax
     min_digit_score: float | None = None  # what has less goes to review as not-a-digit
+    reread_below: float = 0.0  # what the network is less certain of is read five times
+    reread: float = 0.0  # the share of digits for which that is so, where it is fitted
 
     def __post_init__(self) -> None:
         check_counts(batch_size=self.batch_size, epochs=self.epochs)
@@ -155,6 +157,8 @@ ROBUST = Recipe(
     noise=0.05,
     temperature=1.19,
     min_digit_score=0.933,
+    reread_below=0.998,
+    reread=0.25,
 )
 
 # The same for the large network, which learns more of images that are changed less.
@@ -168,6 +172,8 @@ ROBUST_LARGE = replace(
     pen_share=0.2,
     temperature=1.22,
     min_digit_score=0.988,
+    reread_below=0.9963,
+    reread=0.1,
 )
 
 # By `--recipe` and `--network`.

@@ -32,7 +32,7 @@ from digitrec.training.recipes import Recipe
 
 RECIPE, LOG, TEXT_LOG, BUNDLE = "recipe.json", "log.jsonl", "train.log", "bundle"
 # These may differ in a resumed run: how long it is, and what is done after its last epoch.
-FREE = ("epochs", "temperature", "min_digit_score")
+FREE = ("epochs", "temperature", "min_digit_score", "reread_below", "reread")
 
 AnyRecipe = Recipe | InkRecipe
 

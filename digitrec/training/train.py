@@ -115,7 +115,8 @@ def _save(
     ink: bytes | None,
 ) -> None:
     """Write the bundle: calibrated on the validation part, or as the recipe says."""
-    calibration = Calibration(recipe.temperature, Policy(min_digit_score=recipe.min_digit_score))
+    policy = Policy(min_digit_score=recipe.min_digit_score)
+    calibration = Calibration(recipe.temperature, policy, recipe.reread_below)
     save_bundle(
         folder,
         network,
@@ -125,8 +126,10 @@ def _save(
         ink=ink,
     )
     if recipe.hold_out == "validation":
-        logits = NetworkEngine(load_bundle(folder)).logits(measuring[0])
-        write_calibration(folder, calibrate(logits, measuring[1], junk=recipe.junk > 0))
+        engine = NetworkEngine(load_bundle(folder))
+        logits = engine.logits(measuring[0])
+        calibration = calibrate(logits, measuring[1], junk=recipe.junk > 0, reread=recipe.reread)
+        write_calibration(folder, calibration)
 
 
 def _measure(settings: TrainSettings, folder: Path, name: str) -> tuple[Bundle, Measured]:

@@ -1,0 +1,358 @@
+"""A random sample of a result for a person to answer, and what the answers say of the result."""
+
+import contextlib
+import secrets
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitrec.batch import manifest
+from digitrec.batch.chunk_reader import piece_contents
+from digitrec.batch.chunks import chunk_numbers, read_chunk
+from digitrec.batch.parts import UNREADABLE, part_name, read_file
+from digitrec.batch.stats import Stats
+from digitrec.budget.audit import wrong_at_most
+from digitrec.datasets.answers import (
+    ACCEPTED,
+    DRAW,
+    NO_DIGIT,
+    SCANS,
+    Draw,
+    Drawn,
+    answered,
+    in_order,
+    labels_of,
+    read_draw,
+    read_sample,
+    write_draw,
+    write_sample,
+)
+from digitrec.errors import InputError, ScanError
+from digitrec.inputs.decode import decode
+from digitrec.inputs.options import InputOptions
+from digitrec.inputs.shards import ShardReader
+from digitrec.model.policy import ACCEPT
+from digitrec.storage.files import make_folder, replacing
+from digitrec.storage.folder import Folder, open_folder
+from digitrec.storage.uris import open_remotes
+
+ALL = "all"  # the stratum of a sample that has no others
+STRATA = [*map(str, range(10)), ALL]
+THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What answers say of the rows that a sample was drawn of."""
+
+    rows: int
+    answered: int
+    wrong: int  # of the answered ones
+    wrong_at_most: int  # of all rows, with the certainty
+    certainty: float
+    left: int  # answers that can't be used yet: one before them is missing
+    missing: int | None  # the number of that one
+    of: str
+    by_digit: dict[str, dict[str, int]] | None = None  # the same of each stratum
+
+    @property
+    def bound(self) -> float:
+        """The share of the rows that is wrong at most."""
+        return self.wrong_at_most / self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A complete result, and what its parts came to."""
+
+    folder: Folder
+    run: dict[str, Any]
+    parts: dict[int, Stats]
+
+    def counts(self, stratum: str, of: str) -> list[int]:
+        """Return how many rows of a stratum each part has, as far as its stats tell."""
+        return [_count(stats, stratum, of) for stats in self.parts.values()]
+
+
+def draw(
+    location: str,
+    count: int,
+    out: Path,
+    *,
+    of: str = ACCEPTED,
+    per_digit: bool = False,
+    seed: int | None = None,
+    certainty: float = 0.95,
+) -> tuple[Draw, list[Drawn]]:
+    """Draw rows of a result at random, and put their scans beside a table that takes the answers.
+
+    Where `out` holds a sample of the same result already, more are drawn, in addition.
+
+    Args:
+        location: a complete result, here or behind a URI.
+        count: how many rows; with `per_digit` of each digit.
+        out: the folder for the sample.
+        of: ACCEPTED, or DIGITS: all rows with a digit.
+        per_digit: so many of each digit, as it was read.
+        seed: of the draw; None: another one each time.
+        certainty: with which the answers shall bound the error.
+
+    Returns:
+        How it was drawn, and the sample.
+
+    Raises:
+        InputError: there is no complete result, `out` holds something else, or a scan is gone.
+    """
+    result = _open(location)
+    names = [str(digit) for digit in range(10)] if per_digit else [ALL]
+    sizes = {name: sum(_sizes(result, name, of)) for name in names}
+    sizes = {name: size for name, size in sizes.items() if size}
+    if not sizes:
+        raise InputError(f"{location} has no rows to draw: {of} is 0")
+    known = _kept(out)
+    seed = secrets.randbits(48) if seed is None else seed
+    policy = (result.run["policy"] or {}).get("policy", {})
+    drawing = Draw(
+        result=location,
+        run_id=result.run["run_id"],
+        finished=result.run["finished"],
+        model_id=result.run["model_id"],
+        of=of,
+        per_digit=per_digit,
+        seed=known[0].seed if known else seed,
+        counts=sizes,
+        certainty=certainty,
+        least_confidence=_least(policy.get("min_confidence")),
+        looks=_total(result).looks,
+    )
+    if known and replace(drawing, result=known[0].result) != known[0]:
+        raise InputError(f"{out} holds a sample that was drawn otherwise: choose another --out")
+    earlier = known[1] if known else []
+    places = _places(result, drawing, count)
+    rows = _with_scans(result, places, out, earlier)
+    make_folder(out)
+    write_draw(out, drawing)
+    write_sample(out, rows)
+    return drawing, rows
+
+
+def _least(threshold: float | list[float] | None) -> float | None:
+    """Return the confidence that every accepted digit reaches."""
+    return max(threshold) if isinstance(threshold, list) else threshold
+
+
+def _kept(out: Path) -> tuple[Draw, list[Drawn]] | None:
+    """Return the sample that a folder holds; None where it holds nothing.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    if (out / DRAW).is_file():
+        return read_draw(out), answered(read_sample(out), None)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} holds something else than a sample: choose another --out")
+    return None
+
+
+def _open(location: str) -> _Result:
+    """Open a complete result of classify.
+
+    Raises:
+        InputError: there is none.
+    """
+    folder = open_folder(location)
+    run = manifest.read_run(folder)
+    if run is None or run.get("command") != "classify":
+        raise InputError(f"{folder.name} holds no result of classify")
+    if run["state"] != manifest.COMPLETE:
+        raise InputError(
+            f"{folder.name} is not complete: the command that began it goes on with it"
+        )
+
+    def stats(number: int) -> Stats:
+        try:
+            return read_file(folder, part_name(number), [])[0].stats
+        except UNREADABLE as why:
+            raise InputError(f"{folder.name}/{part_name(number)} can't be used: {why}") from why
+
+    numbers = chunk_numbers(folder)
+    with ThreadPoolExecutor(THREADS) as pool:
+        return _Result(folder, run, dict(zip(numbers, pool.map(stats, numbers), strict=True)))
+
+
+def _total(result: _Result) -> Stats:
+    total = Stats()
+    for stats in result.parts.values():
+        total.add(stats)
+    return total
+
+
+def _rows_of(result: _Result, number: int, stratum: str, of: str) -> NDArray[np.int64]:
+    """Return which rows of a part are of a stratum."""
+    _, rows = read_file(result.folder, part_name(number), ["digit", "decision"])
+    digits = rows["digit"].to_numpy(zero_copy_only=False)
+    which = ~np.isnan(digits.astype(np.float64))
+    if of == ACCEPTED:
+        which &= np.array(rows["decision"].to_pylist(), object) == ACCEPT
+    if stratum != ALL:
+        which &= digits == int(stratum)
+    return np.flatnonzero(which)
+
+
+def _sizes(result: _Result, stratum: str, of: str) -> list[int]:
+    """Return how many rows of a stratum each part has; from its stats where these tell."""
+    if of == ACCEPTED and stratum != ALL:
+        return [len(_rows_of(result, number, stratum, of)) for number in result.parts]
+    return result.counts(stratum, of)
+
+
+def _count(stats: Stats, stratum: str, of: str) -> int:
+    if of == ACCEPTED:
+        return stats.decisions[ACCEPT]
+    return sum(stats.digits.values()) if stratum == ALL else stats.digits[stratum]
+
+
+def _places(result: _Result, drawing: Draw, count: int) -> list[tuple[int, int]]:
+    """Draw rows without replacement: part and row of each, in the order of drawing.
+
+    More rows from the same seed begin with those that fewer give.
+    """
+    places: list[list[tuple[int, int]]] = []
+    for stratum, size in drawing.counts.items():
+        ends = np.cumsum(_sizes(result, stratum, drawing.of))
+        rng = np.random.default_rng([drawing.seed, STRATA.index(stratum)])
+        chosen: dict[int, None] = {}
+        while len(chosen) < min(count, size):
+            chosen.setdefault(int(rng.integers(size)))
+        places.append(_found(result, stratum, drawing.of, list(chosen), ends))
+    # One of each stratum in turn.
+    longest = max(map(len, places))
+    return [some[k] for k in range(longest) for some in places if k < len(some)]
+
+
+def _found(
+    result: _Result, stratum: str, of: str, chosen: Sequence[int], ends: NDArray[np.int64]
+) -> list[tuple[int, int]]:
+    """Find rows by their places among all of a stratum."""
+    numbers = list(result.parts)
+    parts = np.searchsorted(ends, chosen, "right")
+    within = {int(part): _rows_of(result, numbers[part], stratum, of) for part in np.unique(parts)}
+    starts = np.concatenate([[0], ends[:-1]])
+    return [
+        (numbers[part], int(within[int(part)][place - starts[part]]))
+        for part, place in zip(parts.tolist(), chosen, strict=True)
+    ]
+
+
+def _with_scans(
+    result: _Result, places: Sequence[tuple[int, int]], out: Path, earlier: Sequence[Drawn]
+) -> list[Drawn]:
+    """Put the scans of drawn rows into the sample's folder; earlier answers stay."""
+    known = {(row.part, row.row): row for row in earlier}
+    missing = [place for place in places if place not in known]
+    numbers = {place: number for number, place in enumerate(places, 1)}
+    make_folder(out / SCANS)
+    new = dict(_fetched(result, missing))
+    rows: list[Drawn] = []
+    for place in places:
+        if place in known:
+            rows.append(replace(known[place], number=numbers[place]))
+            continue
+        original, content = new[place]
+        name = f"{SCANS}/{numbers[place]:05d}{_ending(original)}"
+        with replacing(out / name) as temporary:
+            Path(temporary).write_bytes(content)
+        rows.append(Drawn(numbers[place], name, "", *place, original))
+    return rows
+
+
+def _fetched(
+    result: _Result, places: Sequence[tuple[int, int]]
+) -> Iterator[tuple[tuple[int, int], tuple[str, bytes]]]:
+    """Read the scans of some rows again: each with what the result calls it."""
+    options = InputOptions(**result.run["input_options"])
+    with contextlib.chdir(result.run["relative_to"] or "."):
+        remotes = open_remotes(tuple(result.run["inputs"]))
+        shards = ShardReader(remotes, options.path_column, options.content_column)
+        for part in sorted({part for part, _ in places}):
+            chunk = read_chunk(result.folder, part)
+            rows = sorted(row for number, row in places if number == part)
+            some = chunk.only([k in set(rows) for k in range(len(chunk))])
+            contents = (
+                content
+                for piece in some.pieces
+                for content in piece_contents(piece, remotes, shards)
+            )
+            for row, shown, content in zip(rows, some.shown, contents, strict=True):
+                if isinstance(content, ScanError):
+                    raise InputError(f"{shown} can't be read any more: {content}")
+                decode(content)
+                yield (part, row), (shown, content)
+
+
+def _ending(name: str) -> str:
+    ending = Path(name).suffix.lower()
+    return ending if ending[1:].isalnum() else ".png"
+
+
+def bound(location: str, answers: Path) -> Bound:
+    """Bound how much of a result is wrong by the answers to a sample of it.
+
+    Args:
+        location: the result.
+        answers: the sample's folder, or a table in it or beside it with the answers.
+
+    Raises:
+        InputError: it is no sample of this result as it is now, or an answer can't be used.
+    """
+    folder, table = (answers, None) if answers.is_dir() else (answers.parent, answers)
+    result, drawing = _open(location), read_draw(folder)
+    if (result.run["run_id"], result.run["finished"]) != (drawing.run_id, drawing.finished):
+        raise InputError(
+            f"{folder} was drawn of another result, or {location} has changed since: draw again"
+        )
+    sample = read_sample(folder)
+    if table is not None and table.resolve() == (folder / "sample.csv").resolve():
+        table = None
+    given = answered(sample, table)
+    rows, left = in_order(given)
+    digits = _digits(result, [(row.part, row.row) for row in given])
+    wrong = digits[: len(rows)] != labels_of(rows)
+    strata = digits if drawing.per_digit else np.full(len(given), -1)
+    by_digit, at_most = {}, 0
+    share = 1 - (1 - drawing.certainty) / len(drawing.counts)
+    for name, size in drawing.counts.items():
+        of = (strata == (-1 if name == ALL else int(name)))[: len(rows)]
+        found = int(wrong_at_most(wrong[of], size, share)[-1])
+        by_digit[name] = {
+            "rows": size, "answered": int(of.sum()), "wrong": int(wrong[of].sum()),
+            "wrong_at_most": found,
+        }  # fmt: skip
+        at_most += found
+    return Bound(
+        rows=sum(drawing.counts.values()),
+        answered=len(rows),
+        wrong=int(wrong.sum()),
+        wrong_at_most=at_most,
+        certainty=drawing.certainty,
+        left=left,
+        missing=len(rows) + 1 if left else None,
+        of=drawing.of,
+        by_digit=by_digit if drawing.per_digit else None,
+    )
+
+
+def _digits(result: _Result, places: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """Return what drawn rows were read as: int64 [N]."""
+    digits = np.full(len(places), NO_DIGIT + 1, np.int64)
+    parts = np.array([part for part, _ in places], np.int64)
+    for part in np.unique(parts):
+        _, rows = read_file(result.folder, part_name(int(part)), ["digit"])
+        for k in np.flatnonzero(parts == part).tolist():
+            digits[k] = rows["digit"][places[k][1]].as_py()
+    return digits

@@ -1,0 +1,81 @@
+"""The pictures of a calibration, as PNG: how much can be accepted for how many wrong answers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.ticker import NullLocator
+from scipy.special import betaincinv
+
+from digitrec.evaluation.budgets import Issued, kept, scores_of
+from digitrec.evaluation.scores import Measured
+from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing
+
+LEAST_ERROR = 1e-5  # that the curve shows, a share
+DOUBT = (1e-6, 1.0)
+
+
+def coverage(measured: Measured, issued: Sequence[Issued], path: Path) -> None:
+    """Draw the error among the accepted against their share, its bound, and what was certified."""
+    scores = scores_of(measured)
+    order = np.argsort(-scores, kind="stable")[: int((scores >= 0).sum())]
+    count = np.arange(1, len(order) + 1)
+    wrong = np.cumsum(~measured.right[order])
+    share = 100 * count / len(scores)
+    bound = betaincinv(wrong + 1, np.maximum(count - wrong, 1), 0.95)
+    with drawing(path, 7.2, 5) as figure:
+        axes = figure.add_subplot(
+            title=f"{measured.name}: what can go through without a look",
+            xlabel="accepted, in % of the scans",
+            ylabel="wrong among the accepted, in %",
+            yscale="log",
+        )
+        axes.plot(share, 100 * np.maximum(wrong / count, LEAST_ERROR), color=NEUTRAL, label="seen")
+        axes.plot(
+            share, 100 * bound, color=NEUTRAL, linestyle=":", label="95 % bound, at each by itself"
+        )
+        for k, one in enumerate(kept(issued)):
+            place = 100 * one.accepted / one.scans
+            axes.axhline(100 * one.budget, color=f"C{k}", linewidth=0.6)
+            axes.plot(
+                place,
+                100 * one.bound,
+                marker="o",
+                color=f"C{k}",
+                linestyle="none",
+                label=f"certified for {100 * one.budget:g} %: {place:.2f} % accepted, "
+                f"{one.wrong} wrong",
+            )
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, loc="upper left")
+
+
+def confidences(measured: Measured, issued: Sequence[Issued], path: Path) -> None:
+    """Draw how many digits are read how surely, right and wrong, and where thresholds lie."""
+    scores = scores_of(measured)
+    doubt = np.clip(1 - scores[scores >= 0], *DOUBT)
+    right = measured.right[scores >= 0]
+    edges = np.logspace(np.log10(DOUBT[0]), 0, 49).tolist()
+    with drawing(path, 7.2, 4.4) as figure:
+        axes = figure.add_subplot(
+            title=f"{measured.name}: how surely digits were read",
+            xlabel="confidence, in % (logarithmic in the doubt)",
+            ylabel="digits",
+            xscale="log",
+            yscale="log",
+        )
+        axes.hist(doubt[right], edges, color=RIGHT, alpha=0.6, label="right")
+        axes.hist(doubt[~right], edges, color=WRONG, label="wrong")
+        for one in kept(issued):
+            if isinstance(least := one.policy.min_confidence, float):
+                place = float(np.clip(1 - least, *DOUBT))
+                axes.axvline(place, color=NEUTRAL, linewidth=0.8)
+                axes.text(
+                    place, 1, f" {100 * one.budget:g} %", rotation=90, fontsize=8, va="bottom"
+                )
+        ticks = [0.0, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999]
+        axes.xaxis.set_ticks([1 - tick for tick in ticks], [f"{100 * tick:g}" for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlim(DOUBT[1], DOUBT[0])
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper left")
