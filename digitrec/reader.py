@@ -13,8 +13,8 @@ from digitrec.inputs.fetch import content as file_content
 from digitrec.inputs.fetch import contents as file_contents
 from digitrec.model.bundle import load_bundle, with_budget, with_policy
 from digitrec.model.engine import ONE_CORE, Engine, EngineSettings, kept_engine
-from digitrec.model.policy import DEFAULT_BUDGET, Policy
-from digitrec.model.shipped import DEFAULT
+from digitrec.model.policy import Policy
+from digitrec.model.shipped import DEFAULT, DEFAULT_BUDGET
 from digitrec.pipeline import INK, Content, Normalizer, read_contents
 from digitrec.readings import Reading, Readings, agreed_light, in_doubt
 

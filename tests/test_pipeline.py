@@ -9,7 +9,7 @@ import pytest
 from digitrec.datasets.labelled import png
 from digitrec.errors import ScanError
 from digitrec.model.bundle import Bundle, with_policy
-from digitrec.model.engine import Engine, kept_engine, open_engine
+from digitrec.model.engine import Engine, kept_engine
 from digitrec.model.policy import ACCEPT, REVIEW, Policy
 from digitrec.normalize.scan import inspect, is_plain, normalize
 from digitrec.pipeline import AT_ONCE, STAGES, Content, read_contents
@@ -86,13 +86,22 @@ def test_what_is_odd_is_looked_at_and_read_by_its_marks(engine: Engine) -> None:
     assert readings.seconds["ink"] > 0
 
 
-def test_what_would_go_to_review_is_looked_at_first(bundle: Bundle, engine: Engine) -> None:
+def test_what_does_not_look_like_a_digit_is_looked_at_first(bundle: Bundle, engine: Engine) -> None:
     plain = shown(digit(2))
     assert not read([plain], engine).looked[0]
-    strict = open_engine(with_policy(bundle, replace(bundle.card.policy, min_confidence=1.0)))
-    doubted = read([plain], strict)
+    doubted = read([plain], by(bundle, min_digit_score=1.0))
     assert doubted.looked[0]
     assert doubted.digits[0] == 2
+
+
+def test_no_error_budget_changes_what_is_read(bundle: Bundle, engine: Engine) -> None:
+    scans = [shown(digit(2)), boxed(7), empty_box()]
+    plain, strict = read(scans, engine), read(scans, by(bundle, min_confidence=1.0))
+    assert np.array_equal(plain.probabilities, strict.probabilities, equal_nan=True)
+    assert np.array_equal(plain.looked, strict.looked)
+    assert [reason and reason.split(":")[0] for reason in strict.reasons] == [
+        "low-confidence", "low-confidence", None,
+    ]  # fmt: skip
 
 
 # ---- What the policy says ----

@@ -28,11 +28,11 @@ FLAGS = {
     "cascade": {"--out", "--like", "--ink-network", "--data"},
     "data export": {"--out", "--split", "--data"},
     "data draw": {"--out", "--count", "--junk", "--seed", "--quiet"},
-    "predict": {"--model", "--ink", "--explain", "--out", "--json"},
+    "predict": {"--model", "--ink", "--max-error", "--source", "--explain", "--out", "--json"},
     "classify": {
         "--out", "--model", "--ink", "--notes", "--overwrite", "--update", "--retry-errors",
         "--allow-missing", "--profile", "--json", "--quiet", "--path-column",
-        "--content-column", "--no-follow-links",
+        "--content-column", "--no-follow-links", "--max-error", "--source", "--strict",
     },
     "pack": {
         "--out", "--overwrite", "--update", "--retry-errors", "--allow-missing", "--profile",
@@ -40,6 +40,12 @@ FLAGS = {
     },
     "verify": {"--inputs", "--json", "--quiet"},
     "evaluate": {"--out", "--keep", "--json", "--quiet"},
+    "calibrate": {
+        "--budgets", "--certainty", "--source", "--by", "--per-digit", "--start-from", "--out",
+        "--json", "--quiet",
+    },
+    "audit draw": {"-n", "--count", "--out", "--of", "--per-digit", "--seed", "--certainty"},
+    "audit bound": {"--json"},
 }  # fmt: skip
 
 

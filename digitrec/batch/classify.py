@@ -1,7 +1,7 @@
 """Any number of scans → a Parquet result: what is done with a chunk of them."""
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +27,8 @@ from digitrec.batch.strict import settle
 from digitrec.errors import InputError
 from digitrec.model.bundle import Bundle, load_bundle, with_budget
 from digitrec.model.engine import ONE_CORE, EngineSettings, open_engine
-from digitrec.model.policy import ACCEPT, DEFAULT_BUDGET, REVIEW
-from digitrec.model.shipped import DEFAULT
+from digitrec.model.policy import ACCEPT, REVIEW
+from digitrec.model.shipped import DEFAULT, DEFAULT_BUDGET
 from digitrec.normalize.scan import NORMALIZER_VERSION, prepare
 from digitrec.readings import BLANK, ERROR
 from digitrec.storage.folder import Folder
@@ -95,7 +95,7 @@ def classify(
 
     header = {
         **identity,
-        "policy": None if bundle.certified is None else asdict(bundle.certified),
+        "policy": None if bundle.certified is None else bundle.certified.to_json(),
         "source": source,
         "strict": strict,
         "notes": with_notes,

@@ -54,7 +54,7 @@ class Compared:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `_run.json` has it."""
-        return asdict(self)
+        return {**asdict(self), "differences": [asdict(one) for one in self.differences]}
 
 
 def compare(here: Counts, there: Counts, rate: float = RATE) -> Compared:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitrec.commands.parsing import add_command, shown_name
-from digitrec.datasets.answers import ACCEPTED, DIGITS, EXPECTED, SAMPLE
 from digitrec.errors import InputError
 from digitrec.runtime.terminal import decoders_silent
 
@@ -15,8 +14,9 @@ if TYPE_CHECKING:
     from digitrec.batch.audit import Bound
     from digitrec.datasets.answers import Draw
 
+SAMPLE, ANSWERS = "sample.csv", "0 to 9, blank or not-a-digit"
 CLAIMS = (0.01, 0.005, 0.002, 0.001)  # of which is said how many answers they take
-OF = {ACCEPTED: "accepted rows", DIGITS: "rows with a digit"}
+OF = {"accepted": "accepted rows", "digits": "rows with a digit"}  # what a sample may be of
 
 
 def add(commands: Any) -> None:
@@ -48,8 +48,8 @@ def _add_draw(kinds: Any) -> None:
     draw.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the sample")
     draw.add_argument(
         "--of",
-        choices=(ACCEPTED, DIGITS),
-        default=ACCEPTED,
+        choices=OF,
+        default="accepted",
         help="of what is accepted (default), or of all rows with a digit, those to review too",
     )
     draw.add_argument(
@@ -82,7 +82,7 @@ def _add_bound(kinds: Any) -> None:
         type=Path,
         metavar="ANSWERS",
         help=f"the sample's folder, where {SAMPLE} holds the answers in the column label: "
-        f"{EXPECTED}; or another table there, with the columns number and label",
+        f"{ANSWERS}; or another table there, with the columns number and label",
     )
     bound.add_argument("--json", action="store_true", help="print the bound as the answer")
 
@@ -112,7 +112,7 @@ def _draw(options: argparse.Namespace) -> None:
         f"drawn        {len(rows):,} of {total:,} {OF[drawn.of]}, {answered:,} of them answered\n"
         f"pictures     {options.out}/{pictures[0].name}"
         f"{f' and {len(pictures) - 1} more' if len(pictures) > 1 else ''}\n"
-        f"answers go   into {options.out}/{SAMPLE}, column label, from number 1 on: {EXPECTED}\n"
+        f"answers go   into {options.out}/{SAMPLE}, column label, from number 1 on: {ANSWERS}\n"
         f"then         digitrec audit bound {shown_name(options.result)} {options.out}\n"
     )
     if not drawn.per_digit:

@@ -112,10 +112,12 @@ def _calibrate(options: argparse.Namespace) -> None:
     target = _keep(options, issued, labelled, starts)
     if options.json:
         print(json.dumps({name: [asdict(one) for one in some] for name, some in issued.items()}))
-        return
-    for source, one in labelled.items():
-        print(_report(source, one.measured, issued[source], asked))
-    print(_where(options, issued, target))
+    else:
+        for source, one in labelled.items():
+            print(_report(source, one.measured, issued[source], asked))
+    where = _where(options, issued, target)
+    if not options.json:
+        print(where)
 
 
 def _shares(text: str) -> tuple[float, ...]:
@@ -279,4 +281,4 @@ def _where(
             f"not kept: {options.bundle} comes with digitrec; --out FOLDER writes a copy of it "
             "with these policies"
         )
-    return "nothing was written: these labels carry no policy"
+    raise InputError("these labels carry no policy: nothing was written")

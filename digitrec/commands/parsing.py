@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from digitrec.errors import InputError
-from digitrec.model.policy import DEFAULT_BUDGET, NO_BUDGET
-from digitrec.model.shipped import DEFAULT
+from digitrec.model.shipped import DEFAULT, DEFAULT_BUDGET, NO_BUDGET
 from digitrec.storage.files import is_uri
 
 if TYPE_CHECKING:

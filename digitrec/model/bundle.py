@@ -43,8 +43,15 @@ from digitrec.model.card import (
 )
 from digitrec.model.onnx_file import check_self_contained
 from digitrec.model.other_ink import with_ink, with_ink_thresholds
-from digitrec.model.policy import DEFAULT_BUDGET, NO_BUDGET, CertifiedPolicy, Policy
-from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED, shipped_ink
+from digitrec.model.policy import CertifiedPolicy, Policy
+from digitrec.model.shipped import (
+    ASSETS,
+    DEFAULT,
+    DEFAULT_BUDGET,
+    NO_BUDGET,
+    SHIPPED,
+    shipped_ink,
+)
 from digitrec.normalize.scan import NORMALIZER_VERSION
 from digitrec.storage.files import is_uri
 from digitrec.storage.folder import Folder, check_is_new, open_folder

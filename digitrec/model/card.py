@@ -180,7 +180,7 @@ def calibration_id(card: Card) -> str:
         float(card.reread_below),
         card.normalizer_version,
         card.policy.id,
-        [asdict(one) for one in card.policies],
+        [one.to_json() for one in card.policies],
         None if card.max_error is None else float(card.max_error),
         card.references,
     ]

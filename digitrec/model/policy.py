@@ -13,8 +13,6 @@ ACCEPT, REVIEW = "accept", "review"
 LOW_CONFIDENCE, NOT_A_DIGIT, UNCLEAR = "low-confidence", "not-a-digit", "unclear"
 NOT_SUPPORTED = "not-supported"  # by `classify --strict`: see `digitrec.budget.drift`
 
-# An error budget that is no number: as the bundle says; and none at all.
-DEFAULT_BUDGET, NO_BUDGET = "default", "none"
 DIGITS = 10
 # Where the ink network's word alone counts; chosen on papers drawn for its training.
 MAX_BLANK, MIN_WRITTEN = 0.025, 0.98
@@ -150,6 +148,11 @@ class CertifiedPolicy:
             raise ValueError("a certified policy has max_error and min_confidence")
         if self.score != "confidence":
             raise ValueError(f"score {self.score} is not known to this program")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a card and `_run.json` have it."""
+        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return content
 
     @property
     def budget(self) -> float:

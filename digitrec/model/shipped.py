@@ -10,6 +10,8 @@ SHIPPED = {
     "cascade": ASSETS / "cascade",
 }
 DEFAULT = "cascade"
+# What `--max-error` takes beside a number: as the bundle says; and none at all.
+DEFAULT_BUDGET, NO_BUDGET = "default", "none"
 
 
 def shipped_ink() -> bytes:

@@ -15,6 +15,7 @@ from digitrec.batch.parts import (
     write_part,
 )
 from digitrec.batch.stats import Stats, counts, speed, stats_of
+from digitrec.budget.looks import FEATURES
 from digitrec.errors import RunError
 from digitrec.model.engine import Engine
 from digitrec.model.policy import ACCEPT
@@ -33,6 +34,7 @@ def readings(engine: Engine, small_test: Digits) -> Readings:
 
 
 OURS = {"run_id": "1", "model_id": "a"}
+NO_LOOKS = np.zeros((0, len(FEATURES)), np.uint8)
 
 
 def table_of(readings: Readings, *names: str) -> pa.Table:
@@ -41,7 +43,7 @@ def table_of(readings: Readings, *names: str) -> pa.Table:
 
 def test_rows_are_the_contracts(readings: Readings, tmp_path: Path) -> None:
     table = part_table(["a.png", "b\\\\c.png", "d\\xff.png"], readings)
-    write_part(open_folder(tmp_path), 12, table, stats_of(table, 0, 0, {}), OURS)
+    write_part(open_folder(tmp_path), 12, table, stats_of(table, NO_LOOKS, 0, 0, {}), OURS)
     [file] = tmp_path.iterdir()
     assert file.name == "part-000012.parquet"
     assert parquet.read_metadata(file).row_group(0).column(0).compression == "ZSTD"
@@ -80,15 +82,15 @@ def test_the_schema_as_text() -> None:
 
 def test_a_failed_write_leaves_the_old_part(readings: Readings, tmp_path: Path) -> None:
     table, folder = table_of(readings, "a", "b", "c"), open_folder(tmp_path)
-    write_part(folder, 0, table, stats_of(table, 0, 0, {}), OURS)
+    write_part(folder, 0, table, stats_of(table, NO_LOOKS, 0, 0, {}), OURS)
     with pytest.raises(AttributeError):
-        write_part(folder, 0, "no table", stats_of(table, 0, 0, {}), OURS)  # type: ignore[arg-type]
+        write_part(folder, 0, "no table", stats_of(table, NO_LOOKS, 0, 0, {}), OURS)  # type: ignore[arg-type]
     [file] = tmp_path.iterdir()
     assert parquet.read_table(file).num_rows == 3
 
 
 def test_tallies_add_up_and_travel(readings: Readings) -> None:
-    part = stats_of(table_of(readings, "a", "b", "c"), 1, 2, readings.seconds)
+    part = stats_of(table_of(readings, "a", "b", "c"), readings.looks(), 1, 2, readings.seconds)
     total = Stats()
     total.add(part)
     total.add(Stats.from_json(part.to_json()))
@@ -97,6 +99,8 @@ def test_tallies_add_up_and_travel(readings: Readings) -> None:
     assert total.decisions == {"accept": 2, "blank": 2, "error": 2}
     assert total.digits == {"7": 2}
     assert total.errors == {"not-an-image": 2}
+    assert {sum(bins) for bins in total.looks.values()} == {2}  # the seven, twice
+    assert total.doubt == pytest.approx(2 * (1 - readings.confidences[0]), abs=1e-6)
     assert total.seconds["infer"] == 2 * part.seconds["infer"] > 0
 
 
@@ -104,12 +108,14 @@ def test_a_part_is_held_against_its_chunk(readings: Readings, tmp_path: Path) ->
     folder = open_folder(tmp_path)
     expected = ["a", "b", "b"]  # two units of one name are two
     table = table_of(readings, *expected)
-    part = stats_of(table, 0, 0, {})
-    write_part(folder, 3, table, part, OURS, [7, -8, 0])
+    part = stats_of(table, NO_LOOKS, 0, 0, {})
+    looks = readings.looks()
+    write_part(folder, 3, table, part, OURS, [7, -8, 0], looks)
     again = check_part(folder, part_name(3), expected, OURS)
     assert again.stats.decisions == part.decisions
     assert again.stats.rows == 3
     assert again.stamps.tolist() == [7, -8, 0]
+    assert np.array_equal(again.looks, looks)
     assert numbers_of(folder, "part") == {3}
     for other in (["a", "b"], ["a", "b", "c"], ["b", "a", "b"], ["a", "b", "b", "b"]):
         with pytest.raises(PartError, match="other rows than its chunk"):

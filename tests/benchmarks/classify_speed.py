@@ -107,7 +107,8 @@ def work(number):
         began, chunk = time.time(), mine[k : k + CHUNK]
         readings = read_contents(contents(chunk), len(chunk), engine)
         table = part_table(chunk, readings)
-        write_part(out, 10_000 * number + k // CHUNK, table, stats_of(table, 0, 0, {}), {})
+        stats = stats_of(table, readings.looks(), 0, 0, {})
+        write_part(out, 10_000 * number + k // CHUNK, table, stats, {})
         spans.append((f"process {number}", began, time.time(), len(chunk)))
     return spans
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digitrec.budget.certify import certify, counted
+from digitrec.budget.bounds import least_count
+from digitrec.budget.certify import COVERAGES, THRESHOLDS, certify, counted, start_for, starts_of
+from tests.conftest import skip_or_fail
 
 Numbers = NDArray[np.float64]
 
@@ -57,6 +59,53 @@ def test_too_few_labels_certify_nothing() -> None:
     one_more = certify(np.ones(299), np.ones(299, bool), np.array([0.5]), [0.5], 0.01, 0.95)
     assert one_more is not None
     assert one_more.bound == pytest.approx(0.01, abs=5e-5)
+
+
+def test_a_sequence_begins_as_strictly_as_the_labels_allow() -> None:
+    scores = np.random.default_rng(0).random(20_000)
+    starts = starts_of(scores)
+    reached = [float((scores >= start).mean()) for start in starts]
+    assert reached == pytest.approx(COVERAGES, abs=1e-3)
+    assert starts[-1] == 0  # anything
+    assert start_for(starts, 10_000, 0.001, 0.95) == starts[0]
+    # Of 410 labels 98 % are as many as a budget of 1 % should have, and 95 % are not.
+    assert start_for(starts, 385, 0.01, 0.95) == starts[3]
+    # Too few for any: with all of them it may do.
+    assert start_for(starts, 300, 0.01, 0.95) == starts[-1]
+    assert least_count(0, 0.01, 0.95) == 299
+    refused = np.where(scores < 0.9, -1.0, scores)  # what no confidence would accept
+    assert min(starts_of(refused)) == 0
+
+
+def test_thresholds_go_from_nearly_certain_to_anything() -> None:
+    assert (np.diff(THRESHOLDS) < 0).all()
+    assert (THRESHOLDS[0], THRESHOLDS[-1]) == (pytest.approx(1 - 1e-7), 0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_policies_are_those_of_mapie(seed: int) -> None:
+    """An independent program's, on the same answers."""
+    try:
+        from mapie.risk_control.fwer_control import FWERFixedSequenceTesting, control_fwer
+        from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
+    except ImportError:
+        skip_or_fail("mapie is not installed: pip install '.[dev]'")
+    rng = np.random.default_rng(seed)
+    count, budget = int(rng.choice([1_000, 3_000, 10_000])), float(rng.choice([0.01, 0.005]))
+    scores = 1 - 10 ** rng.uniform(-6, -0.2, count)
+    right = rng.random(count) > (1 - scores) * rng.choice([0.03, 0.1, 0.3])
+    start = float(np.quantile(scores, 0.15))
+    order = np.append(start, THRESHOLDS[start > THRESHOLDS])
+    counts, wrong = counted(scores, right, order)
+    # Its count is rounded up, from a share: one that is a little lower gives the count again.
+    theirs = compute_hoeffding_bentkus_p_value(
+        wrong / counts * (1 - 1e-12), counts.astype(float), budget, binary=True
+    ).ravel()
+    passed = control_fwer(theirs, 0.05, FWERFixedSequenceTesting(n_starts=1))
+    found = certify(scores, right, THRESHOLDS, [start], budget, 0.95)
+    assert (found is not None) == bool(len(passed))
+    if found is not None:
+        assert found.threshold == order[max(passed)]
 
 
 @pytest.mark.slow

@@ -97,11 +97,11 @@ def test_pictures_are_drawn(engine: Engine, known: LabelledSet, tmp_path: Path) 
 
 @pytest.mark.mnist
 def test_mnists_accepted_digits(engine: Engine) -> None:
-    """Of 30 wrong digits the policy sends six to review."""
+    """Where any confidence will do: of 28 wrong digits one does not look like a digit."""
     scores = measure(engine, load_labelled("mnist:test")).scores()
-    assert (scores["accept"], scores["review"], scores["accepted_wrong"]) == (9_846, 154, 24)
+    assert (scores["accept"], scores["review"], scores["accepted_wrong"]) == (9_905, 95, 27)
     low, high = scores["accepted_error_interval"]
-    assert (low, high) == (pytest.approx(0.0016, abs=1e-4), pytest.approx(0.0036, abs=1e-4))
+    assert (low, high) == (pytest.approx(0.0018, abs=1e-4), pytest.approx(0.0040, abs=1e-4))
 
 
 def test_a_tables_writers_widen_the_intervals(engine: Engine, real_digits: Path) -> None:

@@ -33,6 +33,7 @@ def by_hand() -> Measured:
         scans=np.zeros((10, 28, 28), np.uint8),
         decisions=np.array([*["accept"] * 7, "review", "review", "blank"], object),
         reasons=np.array([*[None] * 7, "not-a-digit: x", "low-confidence: x", None], object),
+        looks=np.zeros((10, 0), np.uint8),
     )
 
 
@@ -69,6 +70,7 @@ def simulated(confidences: np.ndarray, right: np.ndarray) -> Measured:
         scans=np.zeros((count, 28, 28), np.uint8),
         decisions=np.full(count, "accept", object),
         reasons=np.full(count, None, object),
+        looks=np.zeros((count, 0), np.uint8),
     )
 
 

@@ -74,11 +74,13 @@ def test_a_cascade_with_another_rule_does_not_load_under_its_id(copy: Path) -> N
 @pytest.mark.parametrize(
     "change",
     [
-        lambda card: card.update(temperature=0.01),
         lambda card: card["policy"].update(min_digit_score=0.0),
         lambda card: card["policy"].update(min_confidence=0.5),
-        lambda card: card["policy"].update(max_error=0.001),
-        lambda card: card["policies"].append({"max_error": 0.001}),
+        lambda card: card["policies"][0]["policy"].update(min_confidence=0.5),
+        lambda card: card["policies"].pop(0),
+        lambda card: card.update(max_error=0.002),
+        lambda card: card.update(reread_below=0.5),
+        lambda card: card["references"][""].update(digit=[]),
     ],
 )
 @pytest.mark.parametrize("name", ["", "small"])
@@ -101,6 +103,18 @@ def test_an_edited_calibration_does_not_load_under_its_id(
         (lambda card: card["policy"].update(min_confidence="0.5"), r"policy\.min_confidence"),
         (lambda card: card["policy"].update(min_confidence=1.5), r"min_confidence must be from"),
         (lambda card: card["policy"].update(budget=0.1), r"no field policy\.budget"),
+        (lambda card: card["policies"][0].update(n=1), r"no field policies\.n"),
+        (lambda card: card["policies"][0].update(model_id="a"), r"is of model a, not"),
+        (lambda card: card["policies"][0].update(normalizer_version="2"), r"of normalizer 2, not"),
+        (lambda card: card["policies"][0].update(temperature=2.0), r"of temperature 2\.0, not"),
+        (lambda card: card["policies"][0].update(score="margin"), r"score margin is not known"),
+        (
+            lambda card: card["policies"][0]["policy"].update(max_error=None),
+            r"certified policy has max_error",
+        ),
+        (lambda card: card.update(max_error=1e-4), r"no policy for max_error 0\.0001"),
+        (lambda card: card.update(reread_below=2.0), r"reread_below must be from 0 to 1"),
+        (lambda card: card.update(temperature=0.01), r"is of temperature 1\.19, not 0\.01"),
         (lambda card: card.update(min_digit_score=0.9), r"no field min_digit_score"),
         (lambda card: card.update(recipe=[]), r"recipe"),
         (lambda card: card.update(versions={"numpy": 2}), r"versions"),
@@ -253,6 +267,7 @@ def test_no_network_reads_a_file_beside_it(where: str, copy: Path) -> None:
 
 def rebind(folder: Path) -> None:
     """Give a card the calibration id of what it holds, as one who knows how may."""
+    edit(folder, lambda card: card.update(policies=[], max_error=None))
     content = json.loads((folder / CARD).read_text())
     content["policy"] = Policy(**content["policy"])
     computed = calibration_id(Card(**content))
