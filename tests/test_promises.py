@@ -39,7 +39,7 @@ FLAGS = {
         "--json", "--quiet", "--path-column", "--content-column", "--no-follow-links",
     },
     "verify": {"--inputs", "--json", "--quiet"},
-    "evaluate": {"--out", "--keep", "--json", "--quiet"},
+    "evaluate": {"--max-error", "--source", "--out", "--keep", "--json", "--quiet"},
     "calibrate": {
         "--budgets", "--certainty", "--source", "--by", "--per-digit", "--start-from", "--out",
         "--json", "--quiet",

@@ -94,6 +94,8 @@ def _draw(options: argparse.Namespace) -> None:
 
     if options.count < 1:
         raise InputError(f"-n must be at least 1, not {options.count}")
+    if options.seed is not None and options.seed < 0:
+        raise InputError(f"--seed must be at least 0, not {options.seed}")
     if not 0.5 <= options.certainty < 1:
         raise InputError(f"--certainty must be from 0.5 to below 1, not {options.certainty:g}")
     with decoders_silent():

@@ -115,6 +115,7 @@ def _calibrate(options: argparse.Namespace) -> None:
     else:
         for source, one in labelled.items():
             print(_report(source, one.measured, issued[source], asked))
+        print(_price(bundle, labelled, issued, asked, starts), end="")
     where = _where(options, issued, target)
     if not options.json:
         print(where)
@@ -141,6 +142,7 @@ def _labelled(bundle: "Bundle", options: argparse.Namespace) -> "dict[str, _Labe
     """Read the labelled scans: by source."""
     from digitrec.datasets.answers import is_drawn, load_answers
     from digitrec.datasets.labelled import column_of, joined, load_labelled
+    from digitrec.model.bundle import check_unseen
 
     if any(map(is_drawn, options.labelled)):
         if len(options.labelled) > 1 or options.by:
@@ -149,6 +151,8 @@ def _labelled(bundle: "Bundle", options: argparse.Namespace) -> "dict[str, _Labe
         least = answers.least_confidence(bundle.card.id)
         looks = answers.draw.looks if answers.draw.model_id == bundle.card.id else None
         return {options.source: _Labelled(_read(bundle, answers.labelled, options), least, looks)}
+    for name in options.labelled:
+        check_unseen(bundle, name)
     labelled = joined([load_labelled(name) for name in options.labelled])
     if options.by is None:
         return {options.source: _Labelled(_read(bundle, labelled, options))}
@@ -265,6 +269,36 @@ def _report(source: str, measured: "Measured", issued: "list[Issued]", asked: "B
     if kept(issued):
         lines += [by_digit_table(measured, issued), ""]
     return "\n".join(lines)
+
+
+def _price(
+    bundle: "Bundle",
+    labelled: dict[str, _Labelled],
+    issued: "dict[str, list[Issued]]",
+    asked: "Budgets",
+    starts: list[float],
+) -> str:
+    """Say what it costs in coverage that each source, or each digit, keeps a budget by itself."""
+    from digitrec.evaluation.budgets import accepted_by, issue, kept, together
+
+    if not asked.by_digit and len(labelled) == 1:
+        return ""
+    plain = replace(asked, by_digit=False)
+    least = max(one.least for one in labelled.values())
+    whole = together([one.measured for one in labelled.values()])
+    pooled = {one.budget: one for one in kept(issue(bundle.card, whole, plain, starts, least))}
+    lines = []
+    for source, some in issued.items():
+        measured = labelled[source].measured
+        for one in kept(some):
+            if one.budget in pooled:
+                common = accepted_by(pooled[one.budget], measured).mean()
+                lines.append(
+                    f"{f'{source}, ' if source else ''}{100 * one.budget:g} %: "
+                    f"{100 * one.accepted / one.scans:.2f} % accepted, "
+                    f"{100 * common:.2f} % if all kept it together"
+                )
+    return "".join(f"price        {line}\n" for line in lines)
 
 
 def _where(

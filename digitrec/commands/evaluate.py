@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digitrec.commands.parsing import add_command, add_quiet, shown_name, shown_out
+from digitrec.commands.parsing import add_budget, add_command, add_quiet, shown_name, shown_out
 from digitrec.runtime.terminal import decoders_silent
 from digitrec.storage.files import file_name, is_uri, make_folder, write_json
 
@@ -47,6 +47,7 @@ def add(commands: Any) -> None:
         "not into those that come with digitrec",
     )
     command.add_argument("--json", action="store_true", help="print the scorecard as the answer")
+    add_budget(command)
     add_quiet(command)
 
 
@@ -76,11 +77,14 @@ def _measure_all(
     from digitrec.evaluation.negatives import COMPARED_WITH, refused_by
     from digitrec.evaluation.scorecard import keep, scorecard
     from digitrec.evaluation.suite import choose, table
-    from digitrec.model.bundle import load_bundle
+    from digitrec.model.bundle import load_bundle, with_budget
     from digitrec.model.engine import open_engine
 
     chosen = choose(named, os.environ.get("DIGITREC_TEST_DATA"))
-    engines = {shown_name(name): open_engine(load_bundle(name)) for name in models}
+    bundles = {
+        name: with_budget(load_bundle(name), options.max_error, options.source) for name in models
+    }
+    engines = {shown_name(name): open_engine(bundle) for name, bundle in bundles.items()}
     labelled = [*chosen.given, *chosen.others]
     alone = len(labelled) == len(engines) == 1
     entries = []

@@ -6,12 +6,10 @@ drawn and takes the answers, `scans/` holds the scans as they were read.
 
 import csv
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,13 +93,15 @@ def read_draw(folder: Path) -> Draw:
         InputError: the folder holds none.
     """
     try:
-        content: dict[str, Any] = json.loads((folder / DRAW).read_text())
-        if content.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(f"its schema version is {content.get('schema_version')}")
-        return Draw(**content)
+        import msgspec
+
+        draw = msgspec.json.decode((folder / DRAW).read_bytes(), type=Draw, strict=True)
+        if draw.schema_version != SCHEMA_VERSION:
+            raise ValueError(f"its schema version is {draw.schema_version}")
+        return draw
     except FileNotFoundError as why:
         raise InputError(f"{folder} holds no sample: there is no {DRAW}") from why
-    except (OSError, ValueError, TypeError) as why:
+    except (OSError, ValueError) as why:
         raise InputError(f"{folder} can't be used: its {DRAW}: {why}") from why
 
 

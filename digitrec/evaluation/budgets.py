@@ -3,7 +3,8 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,6 +247,16 @@ def by_digit_table(measured: Measured, issued: Sequence[Issued]) -> str:
 def accepted_by(one: CertifiedPolicy, measured: Measured) -> NDArray[np.bool_]:
     """Tell which labelled scans a policy accepts: bool [N]."""
     return np.asarray(scores_of(measured) >= np.maximum(one.policy.needed(measured.answers), 0.0))
+
+
+def together(measured: Sequence[Measured]) -> Measured:
+    """Put the scans of several sets together."""
+    columns: dict[str, Any] = {
+        item.name: np.concatenate([getattr(one, item.name) for one in measured])
+        for item in fields(Measured)
+        if isinstance(getattr(measured[0], item.name), np.ndarray)
+    }
+    return replace(measured[0], **columns)
 
 
 def kept(issued: Sequence[Issued]) -> list[CertifiedPolicy]:

@@ -60,6 +60,8 @@ from digitrec.version import __version__
 if TYPE_CHECKING:
     from torch import nn
 
+# Parts of MNIST's training images that `train --hold-out` may leave out.
+UNSEEN = ("mnist:calibration", "mnist:validation")
 PACKAGES = ("torch", "ray", "onnx", "onnxruntime", "numpy")
 
 
@@ -503,6 +505,22 @@ def copy_bundle(model: str | os.PathLike[str], out: str | os.PathLike[str]) -> N
         member = read_card(below)
         _write(target.below(name), _files(below, member), member)
     _write(target, _files(source, card), card)
+
+
+def check_unseen(bundle: Bundle, labelled: str) -> None:
+    """Check that a bundle has not learnt from a labelled set, as far as its card tells.
+
+    Raises:
+        InputError: it has, so that it reads that set better than any other.
+    """
+    for one in bundle.members or (bundle,):
+        if not any(name.startswith("mnist:train") for name in one.card.data):
+            continue
+        unseen = {"calibration": UNSEEN[:1], "validation": UNSEEN}.get(
+            one.card.recipe.get("hold_out", ""), ()
+        )
+        if labelled in ("mnist:train", *UNSEEN) and labelled not in unseen:
+            raise InputError(f"{bundle.name} has learnt from {labelled}: it certifies nothing")
 
 
 def describe_data(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, Any]:

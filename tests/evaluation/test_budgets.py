@@ -17,7 +17,7 @@ from digitrec.budget.drift import CLOSE, FAR, compare
 from digitrec.budget.looks import counted
 from digitrec.datasets.corruptions import CORRUPTIONS
 from digitrec.datasets.labelled import load_labelled, png
-from digitrec.evaluation.budgets import Budgets, NoPolicy, issue
+from digitrec.evaluation.budgets import Budgets, NoPolicy, accepted_by, issue
 from digitrec.evaluation.labelled_set import measure
 from digitrec.evaluation.scores import Measured
 from digitrec.model.bundle import load_bundle, with_budget
@@ -90,11 +90,21 @@ def test_each_source_of_a_table_has_its_policies(
     said = capsys.readouterr().out
     assert "source       north" in said
     assert "source       south" in said
+    assert "price        north, 10 %: 100.00 % accepted, 100.00 % if all kept it together" in said
     own = {one.source: one for one in load_bundle(out).card.policies if one.source}
     assert {source: one.scans for source, one in own.items()} == {"north": 50, "south": 50}
     assert cli.main([*calibrate[:3], "--by", "office", "--quiet"]) == 2
     assert "it has no column office" in capsys.readouterr().err
     assert cli.main([*calibrate, "--source", "x"]) == 2
+
+
+def test_what_a_bundle_has_learnt_from_certifies_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("mnist:train", "mnist:validation"):
+        for model in ("small", "cascade"):
+            assert cli.main(["calibrate", model, name, "--quiet"]) == 2
+            assert f"has learnt from {name}: it certifies nothing" in capsys.readouterr().err
 
 
 def test_each_digit_may_keep_the_budget_by_itself(measured: Measured) -> None:
@@ -105,6 +115,7 @@ def test_each_digit_may_keep_the_budget_by_itself(measured: Measured) -> None:
     assert not isinstance(each, NoPolicy)
     assert isinstance(each.policy.min_confidence, tuple)
     assert each.accepted < together.accepted  # its price
+    assert isinstance(together.policy.min_confidence, float)
     bad = each.policy.min_confidence[4]  # which 3s are read as
     assert bad == max(each.policy.min_confidence) > together.policy.min_confidence
     [none] = issue(card, measured, Budgets(budgets=(0.0001,), by_digit=True), card.starts)
@@ -190,7 +201,7 @@ def test_the_shipped_policies_hold_on_mnists_test_images(name: str) -> None:
     bundle = load_bundle(name)
     measured = measure(open_engine(with_budget(bundle, "none")), load_labelled("mnist:test"))
     for one in bundle.card.policies:
-        accepted = measured.accepted & (measured.confidences >= one.policy.min_confidence)
+        accepted = accepted_by(one, measured)
         wrong = int((accepted & ~measured.right).sum())
         assert wrong <= binom.ppf(0.95, accepted.sum(), one.budget)
         assert accepted.mean() == pytest.approx(one.accepted / one.scans, abs=0.01)
