@@ -12,30 +12,32 @@ from digitrec.evaluation.scores import Measured
 from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing
 
 LEAST_ERROR = 1e-5  # that the curve shows, a share
+LEAST_LEFT = 0.1  # likewise of what is left to look at, in %
 DOUBT = (1e-6, 1.0)
 
 
 def coverage(measured: Measured, issued: Sequence[Issued], path: Path) -> None:
-    """Draw the error among the accepted against their share, its bound, and what was certified."""
+    """Draw the error among the accepted against what is left to look at, and what was certified."""
     scores = scores_of(measured)
     order = np.argsort(-scores, kind="stable")[: int((scores >= 0).sum())]
     count = np.arange(1, len(order) + 1)
     wrong = np.cumsum(~measured.right[order])
-    share = 100 * count / len(scores)
+    left = np.maximum(100 * (1 - count / len(scores)), LEAST_LEFT)
     bound = betaincinv(wrong + 1, np.maximum(count - wrong, 1), 0.95)
     with drawing(path, 7.2, 5) as figure:
         axes = figure.add_subplot(
             title=f"{measured.name}: what can go through without a look",
-            xlabel="accepted, in % of the scans",
-            ylabel="wrong among the accepted, in %",
+            xlabel="left to look at, in % of the scans (logarithmic)",
+            ylabel="wrong among the accepted, in % (logarithmic)",
+            xscale="log",
             yscale="log",
         )
-        axes.plot(share, 100 * np.maximum(wrong / count, LEAST_ERROR), color=NEUTRAL, label="seen")
+        axes.plot(left, 100 * np.maximum(wrong / count, LEAST_ERROR), color=NEUTRAL, label="seen")
         axes.plot(
-            share, 100 * bound, color=NEUTRAL, linestyle=":", label="95 % bound, at each by itself"
+            left, 100 * bound, color=NEUTRAL, linestyle=":", label="95 % bound, at each by itself"
         )
         for k, one in enumerate(kept(issued)):
-            place = 100 * one.accepted / one.scans
+            place = max(100 * (1 - one.accepted / one.scans), LEAST_LEFT)
             axes.axhline(100 * one.budget, color=f"C{k}", linewidth=0.6)
             axes.plot(
                 place,
@@ -43,9 +45,17 @@ def coverage(measured: Measured, issued: Sequence[Issued], path: Path) -> None:
                 marker="o",
                 color=f"C{k}",
                 linestyle="none",
-                label=f"certified for {100 * one.budget:g} %: {place:.2f} % accepted, "
-                f"{one.wrong} wrong",
+                label=f"certified: at most {100 * one.budget:g} % wrong, {place:.2f} % to look at "
+                f"({one.wrong} of {one.accepted:,} were wrong)",
             )
+        for axis, ticks in (
+            (axes.xaxis, (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)),
+            (axes.yaxis, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
+        ):
+            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.set_minor_locator(NullLocator())
+        axes.set_xlim(60, LEAST_LEFT)
+        axes.set_ylim(0.008, 6)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="upper left")
 

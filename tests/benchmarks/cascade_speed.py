@@ -47,11 +47,11 @@ def make_scans(folder: Path, count: int, change: Callable[[Pixels], Pixels]) -> 
         path.write_bytes(png(change(image)))
 
 
-def classified(scans: Path, model: str) -> float:
-    """Classify a folder; give the steady scans a second."""
+def classified(scans: Path, model: str, *more: str) -> float:
+    """Classify a folder, with more options; give the steady scans a second."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "digitrec.cli", "classify", str(scans), "--out", out]
-        options = ["--model", model, "--quiet", "--json"]
+        options = ["--model", model, "--quiet", "--json", *more]
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
