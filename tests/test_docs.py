@@ -201,14 +201,14 @@ def test_the_table_of_the_run_has_its_fields(place: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "title", "expected"),
     [
-        (README, "Read the result", "not-an-image: none of the formats"),
+        (README, "Read the result, and keep it up to date", "not-an-image: none of the formats"),
         (FILES, "A result of classify", '"model_id"'),
     ],
 )
 def test_the_results_are_read_as_the_pages_say(
     page: Path, title: str, expected: str, place: Path
 ) -> None:
-    [line] = re.findall(r"^\$ (.*)$", section(page, title), re.MULTILINE)
+    *_, line = re.findall(r"^\$ (.*)$", section(page, title), re.MULTILINE)
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     said = subprocess.run(
         ["bash", "-c", line], cwd=place, env={**os.environ, "PATH": programs}, text=True,

@@ -54,7 +54,7 @@ def coverage(measured: Measured, issued: Sequence[Issued], path: Path) -> None:
         ):
             axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
             axis.set_minor_locator(NullLocator())
-        axes.set_xlim(60, LEAST_LEFT)
+        axes.set_xlim(60, max(LEAST_LEFT, left.min(initial=100) / 1.5))
         axes.set_ylim(0.008, 6)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="upper left")
