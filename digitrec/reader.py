@@ -11,8 +11,9 @@ from digitrec.errors import ScanError
 from digitrec.inputs.decode import MAX_PIXELS, without_flat_alpha
 from digitrec.inputs.fetch import content as file_content
 from digitrec.inputs.fetch import contents as file_contents
-from digitrec.model.bundle import load_bundle, with_budget, with_policy
+from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import ONE_CORE, Engine, EngineSettings, kept_engine
+from digitrec.model.policies import with_budget, with_policy
 from digitrec.model.policy import Policy
 from digitrec.model.shipped import DEFAULT, DEFAULT_BUDGET
 from digitrec.pipeline import INK, Content, Normalizer, read_contents

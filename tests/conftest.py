@@ -25,8 +25,9 @@ from digitrec.batch.run import RunSettings
 from digitrec.datasets import mnist
 from digitrec.datasets.labelled import png
 from digitrec.errors import MnistError
-from digitrec.model.bundle import Bundle, load_bundle, with_budget
+from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.model.engine import Engine, open_engine
+from digitrec.model.policies import with_budget
 from tests.small_mnist.make import Digits, load_small
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

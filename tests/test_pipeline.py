@@ -8,8 +8,9 @@ import pytest
 
 from digitrec.datasets.labelled import png
 from digitrec.errors import ScanError
-from digitrec.model.bundle import Bundle, with_policy
+from digitrec.model.bundle import Bundle
 from digitrec.model.engine import Engine, kept_engine
+from digitrec.model.policies import with_policy
 from digitrec.model.policy import ACCEPT, REVIEW, Policy
 from digitrec.normalize.scan import inspect, is_plain, normalize
 from digitrec.pipeline import AT_ONCE, STAGES, Content, read_contents

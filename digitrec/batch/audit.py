@@ -33,7 +33,6 @@ from digitrec.datasets.answers import (
     write_sample,
 )
 from digitrec.errors import InputError, ScanError
-from digitrec.inputs.decode import decode
 from digitrec.inputs.options import InputOptions
 from digitrec.inputs.shards import ShardReader
 from digitrec.model.policy import ACCEPT
@@ -73,10 +72,6 @@ class _Result:
     folder: Folder
     run: dict[str, Any]
     parts: dict[int, Stats]
-
-    def counts(self, stratum: str, of: str) -> list[int]:
-        """Return how many rows of a stratum each part has, as far as its stats tell."""
-        return [_count(stats, stratum, of) for stats in self.parts.values()]
 
 
 def draw(
@@ -133,9 +128,9 @@ def draw(
     if known and replace(drawing, result=known[0].result) != known[0]:
         raise InputError(f"{out} holds a sample that was drawn otherwise: choose another --out")
     earlier = known[1] if known else []
-    places = _places(result, drawing, count)
+    while len(places := _places(result, drawing, count)) < len(earlier):
+        count += 1  # what is drawn and answered stays
     rows = _with_scans(result, places, out, earlier)
-    make_folder(out)
     write_draw(out, drawing)
     write_sample(out, rows)
     return drawing, rows
@@ -173,6 +168,11 @@ def _open(location: str) -> _Result:
         raise InputError(
             f"{folder.name} is not complete: the command that began it goes on with it"
         )
+    if run["schema_version"] != manifest.SCHEMA_VERSION:
+        raise InputError(
+            f"{folder.name} was written by another digitrec: its schema version is "
+            f"{run['schema_version']}, this program reads {manifest.SCHEMA_VERSION}"
+        )
 
     def stats(number: int) -> Stats:
         try:
@@ -208,7 +208,7 @@ def _sizes(result: _Result, stratum: str, of: str) -> list[int]:
     """Return how many rows of a stratum each part has; from its stats where these tell."""
     if of == ACCEPTED and stratum != ALL:
         return [len(_rows_of(result, number, stratum, of)) for number in result.parts]
-    return result.counts(stratum, of)
+    return [_count(stats, stratum, of) for stats in result.parts.values()]
 
 
 def _count(stats: Stats, stratum: str, of: str) -> int:
@@ -256,8 +256,8 @@ def _with_scans(
     known = {(row.part, row.row): row for row in earlier}
     missing = [place for place in places if place not in known]
     numbers = {place: number for number, place in enumerate(places, 1)}
-    make_folder(out / SCANS)
     new = dict(_fetched(result, missing))
+    make_folder(out / SCANS)
     rows: list[Drawn] = []
     for place in places:
         if place in known:
@@ -281,18 +281,24 @@ def _fetched(
         shards = ShardReader(remotes, options.path_column, options.content_column)
         for part in sorted({part for part, _ in places}):
             chunk = read_chunk(result.folder, part)
+            told, _ = read_file(result.folder, part_name(part), [])
             rows = sorted(row for number, row in places if number == part)
-            some = chunk.only([k in set(rows) for k in range(len(chunk))])
+            chosen = np.zeros(len(chunk), bool)
+            chosen[rows] = True
+            some, stamps = chunk.only(chosen.tolist()), list[int]()
             contents = (
                 content
                 for piece in some.pieces
-                for content in piece_contents(piece, remotes, shards)
+                for content in piece_contents(piece, remotes, shards, stamps)
             )
-            for row, shown, content in zip(rows, some.shown, contents, strict=True):
+            for k, (shown, content) in enumerate(zip(some.shown, contents, strict=True)):
                 if isinstance(content, ScanError):
                     raise InputError(f"{shown} can't be read any more: {content}")
-                decode(content)
-                yield (part, row), (shown, content)
+                if stamps[k] != abs(told.stamps[rows[k]]):
+                    raise InputError(
+                        f"{shown} has changed since it was read: classify --update reads it again"
+                    )
+                yield (part, rows[k]), (shown, content)
 
 
 def _ending(name: str) -> str:

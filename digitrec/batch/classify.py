@@ -25,8 +25,9 @@ from digitrec.batch.run import Outcome, RunSettings, run
 from digitrec.batch.stats import Stats, span, stats_of
 from digitrec.batch.strict import settle
 from digitrec.errors import InputError
-from digitrec.model.bundle import Bundle, load_bundle, with_budget
+from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.model.engine import ONE_CORE, EngineSettings, open_engine
+from digitrec.model.policies import with_budget
 from digitrec.model.policy import ACCEPT, REVIEW
 from digitrec.model.shipped import DEFAULT, DEFAULT_BUDGET
 from digitrec.normalize.scan import NORMALIZER_VERSION, prepare

@@ -142,7 +142,7 @@ def _labelled(bundle: "Bundle", options: argparse.Namespace) -> "dict[str, _Labe
     """Read the labelled scans: by source."""
     from digitrec.datasets.answers import is_drawn, load_answers
     from digitrec.datasets.labelled import column_of, joined, load_labelled
-    from digitrec.model.bundle import check_unseen
+    from digitrec.model.policies import check_unseen
 
     if any(map(is_drawn, options.labelled)):
         if len(options.labelled) > 1 or options.by:
@@ -165,8 +165,8 @@ def _labelled(bundle: "Bundle", options: argparse.Namespace) -> "dict[str, _Labe
 
 def _read(bundle: "Bundle", labelled: "LabelledSet", options: argparse.Namespace) -> "Measured":
     from digitrec.evaluation.labelled_set import measure
-    from digitrec.model.bundle import with_policy
     from digitrec.model.engine import open_engine
+    from digitrec.model.policies import with_policy
     from digitrec.runtime.progress import progress
 
     engine = open_engine(with_policy(bundle, bundle.card.policy))
@@ -208,7 +208,8 @@ def _keep(
     """Write policies and pictures into the bundle or a copy; say where, None: nowhere."""
     from digitrec.budget.looks import counted
     from digitrec.evaluation.budgets import kept
-    from digitrec.model.bundle import check_may_change, copy_bundle, write_policies
+    from digitrec.model.bundle import check_may_change, copy_bundle
+    from digitrec.model.policies import write_policies
 
     policies = {source: kept(some) for source, some in issued.items()}
     if not any(policies.values()):

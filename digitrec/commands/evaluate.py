@@ -77,8 +77,9 @@ def _measure_all(
     from digitrec.evaluation.negatives import COMPARED_WITH, refused_by
     from digitrec.evaluation.scorecard import keep, scorecard
     from digitrec.evaluation.suite import choose, table
-    from digitrec.model.bundle import load_bundle, with_budget
+    from digitrec.model.bundle import load_bundle
     from digitrec.model.engine import open_engine
+    from digitrec.model.policies import with_budget
 
     chosen = choose(named, os.environ.get("DIGITREC_TEST_DATA"))
     bundles = {

@@ -77,8 +77,9 @@ def _check_is_file(file: str) -> None:
 def _explain(options: argparse.Namespace) -> None:
     """Say what each file was read as, and draw why."""
     from digitrec.evaluation.explain import explain
-    from digitrec.model.bundle import load_bundle, with_budget
+    from digitrec.model.bundle import load_bundle
     from digitrec.model.engine import open_engine
+    from digitrec.model.policies import with_budget
     from digitrec.pipeline import INK
     from digitrec.plots.explain import explanation as draw
     from digitrec.storage.paths import readable

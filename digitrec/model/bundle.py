@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -36,7 +36,6 @@ from digitrec.model.card import (
     calibrated,
     cascade_id,
     file_hashes,
-    identified,
     network_id,
     read_card,
     write_card,
@@ -44,14 +43,7 @@ from digitrec.model.card import (
 from digitrec.model.onnx_file import check_self_contained
 from digitrec.model.other_ink import with_ink, with_ink_thresholds
 from digitrec.model.policy import CertifiedPolicy, Policy
-from digitrec.model.shipped import (
-    ASSETS,
-    DEFAULT,
-    DEFAULT_BUDGET,
-    NO_BUDGET,
-    SHIPPED,
-    shipped_ink,
-)
+from digitrec.model.shipped import ASSETS, DEFAULT, SHIPPED, shipped_ink
 from digitrec.normalize.scan import NORMALIZER_VERSION
 from digitrec.storage.files import is_uri
 from digitrec.storage.folder import Folder, check_is_new, open_folder
@@ -60,8 +52,6 @@ from digitrec.version import __version__
 if TYPE_CHECKING:
     from torch import nn
 
-# Parts of MNIST's training images that `train --hold-out` may leave out.
-UNSEEN = ("mnist:calibration", "mnist:validation")
 PACKAGES = ("torch", "ray", "onnx", "onnxruntime", "numpy")
 
 
@@ -104,56 +94,6 @@ def load_bundle(model: str | os.PathLike[str] = DEFAULT) -> Bundle:
         BundleError: no bundle is there, or it is damaged.
     """
     return load_folder(find_bundle(model))
-
-
-def with_policy(bundle: Bundle, policy: Policy) -> Bundle:
-    """Return a bundle that accepts by a policy of the caller's own."""
-    return replace(bundle, chosen=policy)
-
-
-def with_budget(bundle: Bundle, max_error: float | str, source: str = "") -> Bundle:
-    """Return a bundle that keeps an error budget.
-
-    Args:
-        bundle: as it was loaded.
-        max_error: the largest share of wrong digits among those that are accepted, above 0 and
-            below 1; `DEFAULT_BUDGET`, the one that applies if none is asked for; or `NO_BUDGET`.
-        source: whose scans they are, as `calibrate --source` named it; of a named source the
-            default is the smallest budget that there is.
-
-    Raises:
-        BundleError: it has no policy that keeps the budget.
-    """
-    card = bundle.card
-    if max_error == NO_BUDGET:
-        return with_policy(bundle, card.policy)
-    if isinstance(max_error, str) and max_error != DEFAULT_BUDGET:
-        raise BundleError(f"max_error must be a number or {NO_BUDGET}, not {max_error}")
-    if not isinstance(max_error, str) and not 0 < max_error < 1:
-        raise BundleError(f"an error budget must be above 0 and below 1, not {max_error:g}")
-    known = [one for one in card.policies if one.source == source]
-    if source and not known:
-        raise BundleError(
-            f"{bundle.name} has no policy for the source {source}: it has {_sources(card)}; "
-            "digitrec calibrate --source makes one from labelled scans"
-        )
-    if isinstance(max_error, str):
-        if not source:
-            return replace(bundle, chosen=None)
-        max_error = min(one.budget for one in known)
-    found = card.policy_for(max_error, source)
-    if found is None:
-        budgets = ", ".join(f"{100 * one.budget:g} %" for one in known) or "none"
-        raise BundleError(
-            f"{bundle.name} has no policy for an error budget of {100 * max_error:g} %: those it "
-            f"has are for {budgets}; digitrec calibrate makes one from labelled scans"
-        )
-    return replace(bundle, chosen=found)
-
-
-def _sources(card: Card) -> str:
-    named = {one.source for one in card.policies}
-    return ", ".join(sorted(name or "those without a name" for name in named)) or "none at all"
 
 
 def load_folder(folder: Folder) -> Bundle:
@@ -411,10 +351,11 @@ def check_may_change(model: str | os.PathLike[str]) -> None:
     Raises:
         BundleError: it is one that the package ships, or none.
     """
-    _changeable(model)
+    changeable(model)
 
 
-def _changeable(model: str | os.PathLike[str]) -> Folder:
+def changeable(model: str | os.PathLike[str]) -> Folder:
+    """Return the folder of a bundle that is the user's own; see `check_may_change`."""
     folder = find_bundle(model)
     if folder.remote is None and Path(folder.path).resolve().is_relative_to(ASSETS.resolve()):
         raise BundleError(
@@ -430,7 +371,7 @@ def write_scorecard(model: str | os.PathLike[str], scorecard: Mapping[str, Any])
     Raises:
         BundleError: it is no bundle, or one that the package ships.
     """
-    folder = _changeable(model)
+    folder = changeable(model)
     card = read_card(folder)
     write_card(folder, replace(card, scorecard={**card.scorecard, **scorecard}))
 
@@ -441,53 +382,8 @@ def write_calibration(model: str | os.PathLike[str], calibration: Calibration) -
     Raises:
         BundleError: it is no bundle, or one that the package ships.
     """
-    folder = _changeable(model)
+    folder = changeable(model)
     write_card(folder, calibrated(read_card(folder), calibration))
-
-
-def write_policies(
-    model: str | os.PathLike[str],
-    source: str,
-    policies: Sequence[CertifiedPolicy],
-    reference: Mapping[str, list[int]],
-    starts: Sequence[float],
-) -> Card:
-    """Put a source's policies into a bundle's card, in place of those that it had of that source.
-
-    Without a name they are the bundle's own: the one for the smallest budget applies where none is
-    asked for.
-
-    Args:
-        model: see `find_bundle`.
-        source: whose scans they are for; empty: no name.
-        policies: certified on readings by this bundle.
-        reference: what the labelled scans looked like; see `Card.references`.
-        starts: see `Card.starts`.
-
-    Returns:
-        The card as it is then.
-
-    Raises:
-        BundleError: it is no bundle, or one that the package ships.
-    """
-    folder = _changeable(model)
-    card = read_card(folder)
-    others = [one for one in card.policies if one.source != source]
-    references = {name: counts for name, counts in card.references.items() if name != source}
-    if policies:
-        references[source] = dict(reference)
-    smallest = min((one.budget for one in policies), default=None)
-    changed = identified(
-        replace(
-            card,
-            policies=[*others, *policies],
-            references=references,
-            max_error=card.max_error if source else smallest,
-            starts=list(starts),
-        )
-    )
-    write_card(folder, changed)
-    return changed
 
 
 def copy_bundle(model: str | os.PathLike[str], out: str | os.PathLike[str]) -> None:
@@ -505,22 +401,6 @@ def copy_bundle(model: str | os.PathLike[str], out: str | os.PathLike[str]) -> N
         member = read_card(below)
         _write(target.below(name), _files(below, member), member)
     _write(target, _files(source, card), card)
-
-
-def check_unseen(bundle: Bundle, labelled: str) -> None:
-    """Check that a bundle has not learnt from a labelled set, as far as its card tells.
-
-    Raises:
-        InputError: it has, so that it reads that set better than any other.
-    """
-    for one in bundle.members or (bundle,):
-        if not any(name.startswith("mnist:train") for name in one.card.data):
-            continue
-        unseen = {"calibration": UNSEEN[:1], "validation": UNSEEN}.get(
-            one.card.recipe.get("hold_out", ""), ()
-        )
-        if labelled in ("mnist:train", *UNSEEN) and labelled not in unseen:
-            raise InputError(f"{bundle.name} has learnt from {labelled}: it certifies nothing")
 
 
 def describe_data(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, Any]:

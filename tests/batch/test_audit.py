@@ -69,6 +69,16 @@ def test_more_rows_of_a_draw_begin_with_the_fewer(result: str, tmp_path: Path) -
     assert names(whole)[:9] == names(more)
 
 
+def test_fewer_rows_than_were_drawn_lose_no_answer(result: str, tmp_path: Path) -> None:
+    for per_digit in (False, True):
+        sample = tmp_path / f"sample-{per_digit}"
+        _, many = draw(result, 9, sample, per_digit=per_digit, seed=4)
+        answer(sample)
+        _, still = draw(result, 2, sample, per_digit=per_digit)
+        assert names(still) == names(many)
+        assert all(row.label for row in still)
+
+
 def test_every_row_is_as_likely_as_any_other(result: str, tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
     for seed in range(60):
@@ -187,7 +197,12 @@ def test_a_sample_is_of_one_result(result: str, settings: RunSettings, tmp_path:
 def test_a_scan_that_is_gone_can_not_be_drawn(
     result: str, settings: RunSettings, tmp_path: Path
 ) -> None:
-    for scan in Path(settings.inputs[0]).iterdir():
+    scans = list(Path(settings.inputs[0]).iterdir())
+    for scan in scans:
+        scan.write_bytes(scan.read_bytes() + b" ")
+    with pytest.raises(InputError, match="has changed since it was read: classify --update"):
+        draw(result, 6, tmp_path / "sample")
+    for scan in scans:
         scan.unlink()
     with pytest.raises(InputError, match="can't be read any more: vanished"):
         draw(result, 6, tmp_path / "sample")

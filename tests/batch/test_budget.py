@@ -15,7 +15,8 @@ from digitrec.batch.parts import read_file
 from digitrec.batch.run import RunSettings
 from digitrec.budget.looks import FEATURES, added
 from digitrec.errors import BundleError, InputError
-from digitrec.model.bundle import load_bundle, with_budget, write_policies
+from digitrec.model.bundle import load_bundle
+from digitrec.model.policies import with_budget, write_policies
 from digitrec.model.shipped import SHIPPED
 from digitrec.storage.folder import open_folder
 from tests.conftest import digits, leave_unfinished, record

@@ -20,8 +20,9 @@ from digitrec.datasets.labelled import load_labelled, png
 from digitrec.evaluation.budgets import Budgets, NoPolicy, accepted_by, issue
 from digitrec.evaluation.labelled_set import measure
 from digitrec.evaluation.scores import Measured
-from digitrec.model.bundle import load_bundle, with_budget
+from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import open_engine
+from digitrec.model.policies import with_budget
 from digitrec.model.shipped import SHIPPED
 from tests.batch.test_audit import answer
 from tests.small_mnist.make import Digits

@@ -14,7 +14,6 @@ from digitrec.model.bundle import (
     load_bundle,
     save_bundle,
     save_cascade,
-    with_policy,
     write_calibration,
     write_scorecard,
 )
@@ -31,6 +30,7 @@ from digitrec.model.engine import (
 from digitrec.model.export import export_ink
 from digitrec.model.ink_network import InkNet
 from digitrec.model.network import DigitNet, LargeNet
+from digitrec.model.policies import with_policy
 from digitrec.model.policy import Policy
 
 Scans = NDArray[np.uint8]
