@@ -42,6 +42,7 @@ from digitrec.storage.uris import (
 
 CALIBRATION_IMAGES, VALIDATION_IMAGES = 10_000, 5_000
 GROUPS = ("writer", "group")  # columns of a table that say who wrote a scan
+JOINED = " + "  # between the names of sets that are taken together
 CLASS_FOLDERS = tuple(str(digit) for digit in range(10))
 # What says a digit: 3, 03 or 3.0; as a folder's name also digit_3.
 LABEL = re.compile(r"0?(\d)(?:\.0*)?")
@@ -248,7 +249,7 @@ def joined(sets: Sequence[LabelledSet]) -> LabelledSet:
         np.full(len(one.labels), None, object) if one.groups is None else one.groups for one in sets
     ]
     return LabelledSet(
-        " + ".join(one.name for one in sets),
+        JOINED.join(one.name for one in sets),
         [scan for one in sets for scan in one.scans],
         np.concatenate([one.labels for one in sets]),
         None if all(one.groups is None for one in sets) else np.concatenate(groups),

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from digitrec.budget.bounds import least_count, upper_bound
 from digitrec.budget.certify import THRESHOLDS, Certified, certify, counted, start_for
+from digitrec.datasets.labelled import JOINED
 from digitrec.errors import InputError
+from digitrec.evaluation.scorecard import card_key
 from digitrec.evaluation.scores import Measured
 from digitrec.model.card import Card
 from digitrec.model.policy import CertifiedPolicy
@@ -162,7 +164,7 @@ def _policy(
     return CertifiedPolicy(
         policy=replace(card.policy, max_error=budget, min_confidence=threshold),
         source=asked.source,
-        labelled=measured.name,
+        labelled=JOINED.join(map(card_key, measured.name.split(JOINED))),
         sha256=_content_hash(measured),
         scans=len(measured.labels),
         certainty=asked.certainty,

@@ -58,6 +58,8 @@ def test_labels_become_policies_in_a_copy_of_a_bundle(
     assert [one for one in after.policies if not one.source] == before.policies
     [own] = [one for one in after.policies if one.source == "drawn"]
     assert (own.budget, own.certainty, own.scans) == (0.05, 0.95, 100)
+    assert own.labelled.startswith("labelled@")  # and no place of this machine
+    assert str(tmp_path) not in Path(out, "card.json").read_text()
     assert (own.wrong, own.bound <= 0.05, own.model_id) == (0, True, after.id)
     assert after.max_error == before.max_error
     assert sum(after.references["drawn"]["digit"]) == 100
