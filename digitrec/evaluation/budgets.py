@@ -97,11 +97,10 @@ def issue(
         starts: where sequences of tests may begin, see `certify.start_for`.
         least: the confidence that all of the labelled scans had to have to be drawn.
     """
-    find = _by_digit if asked.by_digit else _of_all
-    return [find(card, measured, asked, budget, starts, least) for budget in asked.budgets]
+    return [_issue(card, measured, asked, budget, starts, least) for budget in asked.budgets]
 
 
-def _of_all(
+def _issue(
     card: Card,
     measured: Measured,
     asked: Budgets,
@@ -109,69 +108,46 @@ def _of_all(
     starts: Sequence[float],
     least: float,
 ) -> Issued:
-    scores = scores_of(measured)
-    start = max(start_for(starts, len(scores), budget, asked.certainty), least)
-    thresholds = np.append(THRESHOLDS[least < THRESHOLDS], least)
-    found = certify(scores, measured.right, thresholds, [start], budget, asked.certainty)
-    if found is None:
-        return NoPolicy(budget, _why(scores, measured.right, start, budget, asked.certainty))
-    return _policy(card, measured, asked, budget, found.threshold, start, found)
-
-
-def _by_digit(
-    card: Card,
-    measured: Measured,
-    asked: Budgets,
-    budget: float,
-    starts: Sequence[float],
-    least: float,
-) -> Issued:
-    """Certify each digit by itself; they share the chance of error."""
-    scores, certainty = scores_of(measured), 1 - (1 - asked.certainty) / DIGITS
+    """Find the policy for an error budget; digits that keep it by themselves share the error."""
+    scores, right = scores_of(measured), measured.right
+    groups = {"": np.ones(len(scores), bool)}
+    if asked.by_digit:
+        groups = {f"of those read as {k}, ": measured.answers == k for k in range(DIGITS)}
+    certainty = 1 - (1 - asked.certainty) / len(groups)
     thresholds = np.append(THRESHOLDS[least < THRESHOLDS], least)
     found: list[Certified] = []
-    begun: list[float] = []
-    for digit in range(DIGITS):
-        some = measured.answers == digit
+    for name, some in groups.items():
         start = max(start_for(starts, int(some.sum()), budget, certainty), least)
-        one = certify(scores[some], measured.right[some], thresholds, [start], budget, certainty)
+        one = certify(scores[some], right[some], thresholds, [start], budget, certainty)
         if one is None:
-            why = _why(scores[some], measured.right[some], start, budget, certainty)
-            return NoPolicy(budget, f"of those read as {digit}, {why}")
+            return NoPolicy(
+                budget, name + _why(scores[some], right[some], start, budget, certainty)
+            )
         found.append(one)
-        begun.append(start)
-    accepted, wrong = sum(one.accepted for one in found), sum(one.wrong for one in found)
-    together = Certified(
-        threshold=min(one.threshold for one in found),
-        start=min(begun),
-        accepted=accepted,
-        wrong=wrong,
-        bound=max(one.bound for one in found),
-    )
-    least_each = tuple(one.threshold for one in found)
-    return _policy(card, measured, asked, budget, least_each, tuple(begun), together)
+    return _policy(card, measured, asked, budget, found)
 
 
 def _policy(
-    card: Card,
-    measured: Measured,
-    asked: Budgets,
-    budget: float,
-    threshold: float | tuple[float, ...],
-    start: float | tuple[float, ...],
-    found: Certified,
+    card: Card, measured: Measured, asked: Budgets, budget: float, found: Sequence[Certified]
 ) -> CertifiedPolicy:
+    """Write down what was found: for all digits together, or for each."""
+    thresholds = tuple(one.threshold for one in found)
+    begun = tuple(one.start for one in found)
     return CertifiedPolicy(
-        policy=replace(card.policy, max_error=budget, min_confidence=threshold),
+        policy=replace(
+            card.policy,
+            max_error=budget,
+            min_confidence=thresholds if asked.by_digit else thresholds[0],
+        ),
         source=asked.source,
         labelled=JOINED.join(map(card_key, measured.name.split(JOINED))),
         sha256=_content_hash(measured),
         scans=len(measured.labels),
         certainty=asked.certainty,
-        start=start,
-        accepted=found.accepted,
-        wrong=found.wrong,
-        bound=found.bound,
+        start=begun if asked.by_digit else begun[0],
+        accepted=sum(one.accepted for one in found),
+        wrong=sum(one.wrong for one in found),
+        bound=max(one.bound for one in found),
         model_id=card.id,
         normalizer_version=card.normalizer_version,
         temperature=card.temperature,

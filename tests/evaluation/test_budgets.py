@@ -25,6 +25,7 @@ from digitrec.model.engine import open_engine
 from digitrec.model.policies import with_budget
 from digitrec.model.shipped import SHIPPED
 from tests.batch.test_audit import answer
+from tests.evaluation.test_scores import simulated
 from tests.small_mnist.make import Digits
 
 
@@ -133,17 +134,10 @@ def measured() -> Measured:
     labels = np.arange(count) % 10
     confidences = 1 - 10 ** rng.uniform(-6, -0.3, count)
     faulty = rng.random(count) < (1 - confidences) * np.where(labels == 3, 1, 0.1)
-    return Measured(
-        name="simulated",
+    return replace(
+        simulated(confidences, ~faulty),
         labels=labels.astype(np.uint8),
         answers=np.where(faulty, (labels + 1) % 10, labels).astype(np.int8),
-        confidences=confidences.astype(np.float32),
-        probabilities=np.zeros((count, 10), np.float32),
-        digit_score=np.full(count, np.nan, np.float32),
-        scans=np.zeros((count, 28, 28), np.uint8),
-        decisions=np.full(count, "accept", object),
-        reasons=np.full(count, None, object),
-        looks=np.zeros((count, 0), np.uint8),
     )
 
 
