@@ -136,6 +136,6 @@ def test_every_damaged_file_is_a_row(corpus: Path, tmp_path: Path) -> None:
     codes = Counter(reason.split(":")[0] for reason in table["reason"].to_pylist() if reason)
     assert codes == counts["errors"] | counts["reviews"]
     assert set(counts["errors"]) <= {"not-an-image", "truncated", "too-large", "unreadable"}
-    assert set(counts["reviews"]) <= {"not-a-digit", "unclear"}
+    assert set(counts["reviews"]) <= {"low-confidence", "not-a-digit", "unclear"}
     # The damage was damage, and not all of it was fatal.
     assert 0.2 * FILES < counts["error"] < 0.9 * FILES

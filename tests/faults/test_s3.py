@@ -13,7 +13,8 @@ import pytest
 from pyarrow import dataset, fs
 
 from digitrec.batch.manifest import read_run
-from digitrec.model.engine import Engine
+from digitrec.model.bundle import load_bundle
+from digitrec.model.engine import Engine, open_engine
 from digitrec.model.policy import ACCEPT
 from digitrec.pipeline import read_contents
 from digitrec.readings import Readings
@@ -64,6 +65,12 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 def parts(folder: Folder) -> list[str]:
     return [name for name in folder.names() if name.startswith("part-")]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """What `classify` reads with: under the shipped budget."""
+    return open_engine(load_bundle())
 
 
 def shares(readings: Readings) -> str:
