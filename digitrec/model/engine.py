@@ -163,7 +163,7 @@ class CascadeEngine:
         """Read normalized scans uint8 [N, 28, 28]."""
         assert self.card.hand_over is not None
         small = self._small.at_first(scans)
-        asked = to_ask(small, self.card.hand_over, self.card.policy)
+        asked = to_ask(small, self.card.hand_over, self.policy)
         merged = handed_over(small, asked, self._large.answers(scans[asked]))
         return merged._replace(probabilities=tempered(merged.probabilities, self.card.temperature))
 

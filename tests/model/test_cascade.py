@@ -98,6 +98,11 @@ def test_the_large_network_is_asked_before_a_digit_is_called_none(
     np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
     digit_score = np.where(asked, large.digit_score, small.digit_score)
     np.testing.assert_allclose(answers.digit_score, digit_score, atol=1e-6)
+    # So it is where a caller's own policy asks for more.
+    stricter = with_policy(bundle, Policy(min_digit_score=float(small.digit_score.max()) + 1e-6))
+    np.testing.assert_allclose(
+        open_engine(stricter).answers(scans).probabilities, large.probabilities, atol=1e-5
+    )
     # An error budget decides, and changes no reading.
     surer = with_policy(bundle, replace(bundle.policy, min_confidence=0.9))
     assert np.array_equal(open_engine(surer).answers(scans).probabilities, answers.probabilities)
