@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from digitrec.datasets.answers import (
     ACCEPTED,
     DRAW,
     NO_DIGIT,
+    SAMPLE,
     SCANS,
     Draw,
     Drawn,
@@ -104,10 +105,9 @@ def draw(
         InputError: there is no complete result, `out` holds something else, or a scan is gone.
     """
     result = _open(location)
-    names = [str(digit) for digit in range(10)] if per_digit else [ALL]
-    sizes = {name: sum(_sizes(result, name, of)) for name in names}
-    sizes = {name: size for name, size in sizes.items() if size}
-    if not sizes:
+    sizes = _sizes(result, of, per_digit=per_digit)
+    counts = {stratum: total for stratum, some in sizes.items() if (total := sum(some))}
+    if not counts:
         raise InputError(f"{location} has no rows to draw: {of} is 0")
     known = _kept(out)
     seed = secrets.randbits(48) if seed is None else seed
@@ -120,7 +120,7 @@ def draw(
         of=of,
         per_digit=per_digit,
         seed=known[0].seed if known else seed,
-        counts=sizes,
+        counts=counts,
         certainty=certainty,
         least_confidence=_least(policy.get("min_confidence")),
         looks=_total(result).looks,
@@ -128,9 +128,9 @@ def draw(
     if known and replace(drawing, result=known[0].result) != known[0]:
         raise InputError(f"{out} holds a sample that was drawn otherwise: choose another --out")
     earlier = known[1] if known else []
-    while len(places := _places(result, drawing, count)) < len(earlier):
+    while sum(min(count, size) for size in counts.values()) < len(earlier):
         count += 1  # what is drawn and answered stays
-    rows = _with_scans(result, places, out, earlier)
+    rows = _with_scans(result, _places(result, drawing, sizes, count), out, earlier)
     write_draw(out, drawing)
     write_sample(out, rows)
     return drawing, rows
@@ -161,17 +161,10 @@ def _open(location: str) -> _Result:
         InputError: there is none.
     """
     folder = open_folder(location)
-    run = manifest.read_run(folder)
-    if run is None or run.get("command") != "classify":
-        raise InputError(f"{folder.name} holds no result of classify")
+    run = manifest.result_of(folder, ["classify"])
     if run["state"] != manifest.COMPLETE:
         raise InputError(
             f"{folder.name} is not complete: the command that began it goes on with it"
-        )
-    if run["schema_version"] != manifest.SCHEMA_VERSION:
-        raise InputError(
-            f"{folder.name} was written by another digitrec: its schema version is "
-            f"{run['schema_version']}, this program reads {manifest.SCHEMA_VERSION}"
         )
 
     def stats(number: int) -> Stats:
@@ -192,61 +185,82 @@ def _total(result: _Result) -> Stats:
     return total
 
 
-def _rows_of(result: _Result, number: int, stratum: str, of: str) -> NDArray[np.int64]:
-    """Return which rows of a part are of a stratum."""
+def _digits_of(result: _Result, number: int, of: str) -> NDArray[np.int64]:
+    """Return the digit of each row of a part that may be drawn: int64 [N], below 0 of others."""
     _, rows = read_file(result.folder, part_name(number), ["digit", "decision"])
-    digits = rows["digit"].to_numpy(zero_copy_only=False)
-    which = ~np.isnan(digits.astype(np.float64))
+    digits: NDArray[np.int64] = rows["digit"].fill_null(-1).to_numpy().astype(np.int64)
     if of == ACCEPTED:
-        which &= np.array(rows["decision"].to_pylist(), object) == ACCEPT
-    if stratum != ALL:
-        which &= digits == int(stratum)
-    return np.flatnonzero(which)
+        digits[np.array(rows["decision"].to_pylist(), object) != ACCEPT] = -1
+    return digits
 
 
-def _sizes(result: _Result, stratum: str, of: str) -> list[int]:
-    """Return how many rows of a stratum each part has; from its stats where these tell."""
-    if of == ACCEPTED and stratum != ALL:
-        return [len(_rows_of(result, number, stratum, of)) for number in result.parts]
-    return [_count(stats, stratum, of) for stats in result.parts.values()]
-
-
-def _count(stats: Stats, stratum: str, of: str) -> int:
+def _sizes(result: _Result, of: str, *, per_digit: bool) -> dict[str, list[int]]:
+    """Return how many rows of each stratum each part has; from its stats where these tell."""
+    parts = result.parts
+    if not per_digit:
+        told = (
+            stats.decisions[ACCEPT] if of == ACCEPTED else sum(stats.digits.values())
+            for stats in parts.values()
+        )
+        return {ALL: list(told)}
     if of == ACCEPTED:
-        return stats.decisions[ACCEPT]
-    return sum(stats.digits.values()) if stratum == ALL else stats.digits[stratum]
+        found = (_digits_of(result, number, of) for number in parts)
+        counts = [np.bincount(digits[digits >= 0], minlength=10).tolist() for digits in found]
+    else:
+        counts = [[stats.digits[str(k)] for k in range(10)] for stats in parts.values()]
+    return {str(digit): [some[digit] for some in counts] for digit in range(10)}
 
 
-def _places(result: _Result, drawing: Draw, count: int) -> list[tuple[int, int]]:
+def _places(
+    result: _Result, drawing: Draw, sizes: Mapping[str, Sequence[int]], count: int
+) -> list[tuple[int, int]]:
     """Draw rows without replacement: part and row of each, in the order of drawing.
 
     More rows from the same seed begin with those that fewer give.
     """
-    places: list[list[tuple[int, int]]] = []
-    for stratum, size in drawing.counts.items():
-        ends = np.cumsum(_sizes(result, stratum, drawing.of))
-        rng = np.random.default_rng([drawing.seed, STRATA.index(stratum)])
-        chosen: dict[int, None] = {}
-        while len(chosen) < min(count, size):
-            chosen.setdefault(int(rng.integers(size)))
-        places.append(_found(result, stratum, drawing.of, list(chosen), ends))
+    read: dict[int, NDArray[np.int64]] = {}
+    places = [
+        _found(result, drawing, stratum, np.cumsum([0, *sizes[stratum]]), count, read)
+        for stratum in drawing.counts
+    ]
     # One of each stratum in turn.
     longest = max(map(len, places))
     return [some[k] for k in range(longest) for some in places if k < len(some)]
 
 
 def _found(
-    result: _Result, stratum: str, of: str, chosen: Sequence[int], ends: NDArray[np.int64]
+    result: _Result,
+    drawing: Draw,
+    stratum: str,
+    starts: NDArray[np.int64],
+    count: int,
+    read: dict[int, NDArray[np.int64]],
 ) -> list[tuple[int, int]]:
-    """Find rows by their places among all of a stratum."""
-    numbers = list(result.parts)
-    parts = np.searchsorted(ends, chosen, "right")
-    within = {int(part): _rows_of(result, numbers[part], stratum, of) for part in np.unique(parts)}
-    starts = np.concatenate([[0], ends[:-1]])
-    return [
-        (numbers[part], int(within[int(part)][place - starts[part]]))
-        for part, place in zip(parts.tolist(), chosen, strict=True)
-    ]
+    """Draw rows of a stratum, whose rows each part begins to count at `starts`.
+
+    Args:
+        result: it is drawn of.
+        drawing: how.
+        stratum: which.
+        starts: int64 [parts + 1].
+        count: how many rows are drawn, if there are as many.
+        read: gets what `_digits_of` gives of the parts that are looked into.
+    """
+    size = drawing.counts[stratum]
+    rng = np.random.default_rng([drawing.seed, STRATA.index(stratum)])
+    chosen: dict[int, None] = {}
+    while len(chosen) < min(count, size):
+        chosen.setdefault(int(rng.integers(size)))
+    numbers, places = list(result.parts), []
+    for place in chosen:
+        part = int(np.searchsorted(starts, place, "right")) - 1
+        number = numbers[part]
+        if number not in read:
+            read[number] = _digits_of(result, number, drawing.of)
+        digits = read[number]
+        rows = np.flatnonzero(digits >= 0 if stratum == ALL else digits == int(stratum))
+        places.append((number, int(rows[place - starts[part]])))
+    return places
 
 
 def _with_scans(
@@ -323,21 +337,19 @@ def bound(location: str, answers: Path) -> Bound:
             f"{folder} was drawn of another result, or {location} has changed since: draw again"
         )
     sample = read_sample(folder)
-    if table is not None and table.resolve() == (folder / "sample.csv").resolve():
+    if table is not None and table.resolve() == (folder / SAMPLE).resolve():
         table = None
     given = answered(sample, table)
     rows, left = in_order(given)
     digits = _digits(result, [(row.part, row.row) for row in given])
     wrong = digits[: len(rows)] != labels_of(rows)
-    strata = digits if drawing.per_digit else np.full(len(given), -1)
     by_digit, at_most = {}, 0
     share = 1 - (1 - drawing.certainty) / len(drawing.counts)
     for name, size in drawing.counts.items():
-        of = (strata == (-1 if name == ALL else int(name)))[: len(rows)]
-        found = int(wrong_at_most(wrong[of], size, share)[-1])
+        some = wrong if name == ALL else wrong[digits[: len(rows)] == int(name)]
+        found = int(wrong_at_most(some, size, share)[-1])
         by_digit[name] = {
-            "rows": size, "answered": int(of.sum()), "wrong": int(wrong[of].sum()),
-            "wrong_at_most": found,
+            "rows": size, "answered": len(some), "wrong": int(some.sum()), "wrong_at_most": found,
         }  # fmt: skip
         at_most += found
     return Bound(

@@ -57,7 +57,7 @@ def classify(
         model: a shipped bundle's name, a bundle's folder or a run folder.
         with_notes: a last column `notes` tells what is odd about each scan.
         ink: of scans that show no paper, `dark` or `light`; `auto`: as the others have it.
-        max_error: the error budget, see `bundle.with_budget`.
+        max_error: the error budget, see `policies.with_budget`.
         source: whose scans they are, if the bundle has policies for these.
         strict: accept nothing unless the scans look like those the budget was certified on.
         engine: how the networks are run.

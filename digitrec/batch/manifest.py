@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,6 +63,23 @@ def read_run(folder: Folder) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as why:
         raise InputError(f"{folder.name} can't be used: its {RUN}: {why}") from why
+
+
+def result_of(folder: Folder, commands: Collection[str]) -> dict[str, Any]:
+    """Read the `_run.json` of what some commands wrote, complete or not.
+
+    Raises:
+        InputError: the folder holds nothing of theirs, or another digitrec wrote it.
+    """
+    run = read_run(folder)
+    if run is None or run.get("command") not in commands:
+        raise InputError(f"{folder.name} holds no result of {' or '.join(commands)}")
+    if run.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"{folder.name} was written by another digitrec: its schema version is "
+            f"{run.get('schema_version')}, this program reads {SCHEMA_VERSION}"
+        )
+    return run
 
 
 def write_run(folder: Folder, run: Mapping[str, Any]) -> dict[str, Any]:

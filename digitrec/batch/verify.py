@@ -71,14 +71,7 @@ def verify(
         InputError: there is no result, or its inputs can't be listed.
     """
     folder = open_folder(location)
-    run = manifest.read_run(folder)
-    if run is None or run.get("command") not in KINDS:
-        raise InputError(f"{folder.name} holds no result of classify or pack")
-    if run.get("schema_version") != manifest.SCHEMA_VERSION:
-        raise InputError(
-            f"{folder.name} was written by another digitrec: its schema version is "
-            f"{run.get('schema_version')}, this program reads {manifest.SCHEMA_VERSION}"
-        )
+    run = manifest.result_of(folder, KINDS)
     result = Result(folder, KINDS[run["command"]], {key: run[key] for key in WHOSE if key in run})
     verified = Verified()
     if run["state"] != manifest.COMPLETE:

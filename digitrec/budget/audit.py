@@ -5,6 +5,7 @@ looks again and again and stops when satisfied is not deceived.
 """
 
 import math
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,11 +73,7 @@ def answers_needed(wrong: int, count: int, budget: float, certainty: float) -> i
         possible = _evidence(likelihood, weights) < 1 / (1 - certainty)
         return _last(numbers, possible, wrong, count) <= budget * count
 
-    low, high = wrong, count
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if are_enough(middle) else (middle, high)
-    return high
+    return bisect_left(range(count), True, lo=min(wrong + 1, count), key=are_enough)
 
 
 def _numbers(count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -1,9 +1,10 @@
 """Exact bounds on a share of wrong answers, from how many were seen among how many."""
 
 import math
+from bisect import bisect_left
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 
@@ -17,9 +18,29 @@ def upper_bound(wrong: float, count: float, certainty: float) -> float:
         count: how many answers were looked at, drawn at random; likewise.
         certainty: such as 0.95.
     """
-    if wrong >= count:
-        return 1.0
-    return float(special.betaincinv(wrong + 1, count - wrong, certainty))
+    return float(upper_bounds(wrong, count, certainty))
+
+
+def upper_bounds(hits: ArrayLike, count: ArrayLike, certainty: float) -> NDArray[np.float64]:
+    """Return what true shares are below, each with a certainty, as `upper_bound`: float64 [K].
+
+    Args:
+        hits: [K], what was counted.
+        count: [K] or one for all, of how many.
+        certainty: of each bound.
+    """
+    hits, count = np.asarray(hits), np.asarray(count)
+    with np.errstate(invalid="ignore"):
+        inverse = special.betaincinv(hits + 1, count - hits, certainty)
+    return np.asarray(np.where(hits >= count, 1.0, inverse))
+
+
+def lower_bounds(hits: ArrayLike, count: ArrayLike, certainty: float) -> NDArray[np.float64]:
+    """Return what true shares are above, each with a certainty; see `upper_bounds`."""
+    hits, count = np.asarray(hits), np.asarray(count)
+    with np.errstate(invalid="ignore"):
+        inverse = special.betaincinv(hits, count - hits + 1, 1 - certainty)
+    return np.asarray(np.where(hits <= 0, 0.0, inverse))
 
 
 def p_values(
@@ -40,13 +61,11 @@ def least_count(wrong: int, budget: float, certainty: float) -> int:
 
     None of 2,995 bound it by 0.001 with a certainty of 0.95.
     """
-    low, high = wrong, wrong + max(1, math.ceil((wrong + 1) / budget))
-    while upper_bound(wrong, high, certainty) > budget:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if upper_bound(wrong, middle, certainty) > budget:
-            low = middle
-        else:
-            high = middle
-    return high
+
+    def is_enough(count: int) -> bool:
+        return upper_bound(wrong, count, certainty) <= budget
+
+    high = wrong + max(1, math.ceil((wrong + 1) / budget))
+    while not is_enough(high):
+        high *= 2
+    return bisect_left(range(high), True, lo=wrong + 1, key=is_enough)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from digitrec.budget.bounds import lower_bounds, upper_bounds
 from digitrec.budget.looks import FEATURES, Counts, Feature
 
 CLOSE, FAR, UNKNOWN = "close", "far", "unknown"
@@ -105,21 +105,11 @@ def _gaps(
     tail: float,
 ) -> NDArray[np.float64]:
     """Return by how much the odds of shares differ for sure, beyond the tolerance: logarithms."""
-    low, high = _interval(here, count, tail)
-    low_there, high_there = _interval(there, count_there, tail)
-    above = _log_odds(low) - _log_odds(high_there)
-    below = _log_odds(low_there) - _log_odds(high)
+    above = _log_odds(lower_bounds(here, count, 1 - tail))
+    above -= _log_odds(upper_bounds(there, count_there, 1 - tail))
+    below = _log_odds(lower_bounds(there, count_there, 1 - tail))
+    below -= _log_odds(upper_bounds(here, count, 1 - tail))
     return np.asarray(np.maximum(above, below) - np.log(TOLERANCE))
-
-
-def _interval(
-    hits: NDArray[np.int64], count: int, tail: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return exact intervals of shares, each end missed with `tail` (Clopper and Pearson, 1934)."""
-    with np.errstate(invalid="ignore"):
-        low = np.where(hits == 0, 0.0, special.betaincinv(hits, count - hits + 1, tail))
-        high = np.where(hits == count, 1.0, special.betainccinv(hits + 1, count - hits, tail))
-    return low, high
 
 
 def _log_odds(shares: NDArray[np.float64]) -> NDArray[np.float64]:

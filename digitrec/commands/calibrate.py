@@ -40,6 +40,20 @@ def add(commands: Any) -> None:
         help="labelled scans, as evaluate takes them, or the folder of an `audit draw` that was "
         "answered; several are taken together",
     )
+    _add_claim(command)
+    _add_sources(command)
+    command.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="a new folder for a copy of the bundle with the policies; or URI; default: they are "
+        "written into the bundle, but into none that comes with digitrec",
+    )
+    command.add_argument("--json", action="store_true", help="print the policies as the answer")
+    add_quiet(command)
+
+
+def _add_claim(command: Any) -> None:
+    """Add what is to be certified, and how."""
     command.add_argument(
         "--budgets",
         default="0.01,0.002,0.001",
@@ -54,6 +68,21 @@ def add(commands: Any) -> None:
         help="with which each budget is kept; default: 0.95",
     )
     command.add_argument(
+        "--per-digit",
+        action="store_true",
+        help="each digit is to keep the budget by itself; what that costs in coverage is shown",
+    )
+    command.add_argument(
+        "--start-from",
+        metavar="LABELLED",
+        help="where the tests begin is chosen on these scans, which certify nothing; default: as "
+        "the bundle has it from before, else mnist:validation",
+    )
+
+
+def _add_sources(command: Any) -> None:
+    """Add whose scans they are."""
+    command.add_argument(
         "--source",
         default="",
         metavar="NAME",
@@ -65,25 +94,6 @@ def add(commands: Any) -> None:
         metavar="COLUMN",
         help="of a table of labelled scans: policies for each source that this column names",
     )
-    command.add_argument(
-        "--per-digit",
-        action="store_true",
-        help="each digit is to keep the budget by itself; what that costs in coverage is shown",
-    )
-    command.add_argument(
-        "--start-from",
-        metavar="LABELLED",
-        help="where the tests begin is chosen on these scans, which certify nothing; default: as "
-        "the bundle has it from before, else mnist:validation",
-    )
-    command.add_argument(
-        "--out",
-        metavar="FOLDER",
-        help="a new folder for a copy of the bundle with the policies; or URI; default: they are "
-        "written into the bundle, but into none that comes with digitrec",
-    )
-    command.add_argument("--json", action="store_true", help="print the policies as the answer")
-    add_quiet(command)
 
 
 def _calibrate(options: argparse.Namespace) -> None:

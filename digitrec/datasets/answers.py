@@ -7,16 +7,18 @@ drawn and takes the answers, `scans/` holds the scans as they were read.
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from digitrec.datasets.labelled import LABEL, LabelledSet
 from digitrec.errors import InputError
 from digitrec.inputs.decode import decode
+from digitrec.inputs.rows import csv_columns
 from digitrec.storage.files import replacing, write_json
 
 DRAW, SAMPLE, SCANS = "audit.json", "sample.csv", "scans"
@@ -128,14 +130,14 @@ def read_sample(folder: Path) -> list[Drawn]:
     """
     rows = [
         Drawn(
-            _whole(one, "number", where),
-            one.get("path") or "",
-            (one.get("label") or "").strip(),
-            _whole(one, "part", where),
-            _whole(one, "row", where),
-            one.get("original") or "",
+            _whole(number, "number", where),
+            path,
+            label.strip(),
+            _whole(part, "part", where),
+            _whole(row, "row", where),
+            original,
         )
-        for where, one in _rows(folder / SAMPLE)
+        for where, (number, path, label, part, row, original) in _rows(folder / SAMPLE, COLUMNS)
     ]
     if sorted(row.number for row in rows) != list(range(1, len(rows) + 1)):
         raise InputError(f"{folder / SAMPLE}: rows are missing, or stand there twice")
@@ -157,8 +159,8 @@ def answered(sample: Sequence[Drawn], table: Path | None) -> list[Drawn]:
         found = [(f"{SAMPLE}, number {row.number}", row.number, row.label) for row in sample]
     else:
         found = [
-            (where, _whole(one, "number", where), (one.get("label") or "").strip())
-            for where, one in _rows(table)
+            (where, _whole(number, "number", where), label.strip())
+            for where, (number, label) in _rows(table, ("number", "label"))
         ]
     drawn = {row.number for row in sample}
     given: dict[int, str] = {}
@@ -172,10 +174,7 @@ def answered(sample: Sequence[Drawn], table: Path | None) -> list[Drawn]:
             raise InputError(
                 f"{where}: number {number} is answered twice, {given[number]} and {named}: which?"
             )
-    return [
-        Drawn(row.number, row.path, given.get(row.number, ""), row.part, row.row, row.original)
-        for row in sample
-    ]
+    return [replace(row, label=given.get(row.number, "")) for row in sample]
 
 
 def _checked(label: str, where: str) -> str:
@@ -223,25 +222,23 @@ def load_answers(location: str) -> Answers:
     return Answers(draw, LabelledSet(location, scans, labels_of(rows)))
 
 
-def _rows(table: Path) -> list[tuple[str, Mapping[str, str]]]:
-    """Read a CSV table: where each row stands, and its cells by the column's name."""
+def _rows(table: Path, columns: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+    """Read columns of a CSV table: where each row stands, and its cells."""
     try:
-        text = table.read_text(encoding="utf-8-sig")
-        # Spreadsheets write a table back with what their country separates cells by.
-        separator = ";" if text.split("\n", 1)[0].count(";") > 1 else ","
-        found = list(csv.DictReader(io.StringIO(text), delimiter=separator))
-    except (OSError, UnicodeError, csv.Error) as why:
+        with table.open("rb") as file:
+            found = [
+                [cell or "" for cell in row]
+                for some in csv_columns(file, str(table), [(name,) for name in columns])
+                for row in zip(*some, strict=True)
+            ]
+    except (pa.ArrowException, OSError, UnicodeError) as why:
         raise InputError(f"{table} can't be read as a table: {why}") from why
-    missing = {"number", "label"} - set(found[0] if found else {"number": "", "label": ""})
-    if missing:
-        raise InputError(f"{table} has no column {min(missing)}: expected number and label")
-    return [(f"{table}, row {k + 1}", one) for k, one in enumerate(found)]
+    return [(f"{table}, row {k}", row) for k, row in enumerate(found, 1)]
 
 
-def _whole(cells: Mapping[str, str], column: str, where: str) -> int:
-    text = (cells.get(column) or "").strip()
+def _whole(text: str, column: str, where: str) -> int:
     try:
-        return int(text)
+        return int(text.strip())
     except ValueError:
         raise InputError(f"{where}: {text!r} in column {column} is no whole number") from None
 

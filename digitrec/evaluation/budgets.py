@@ -16,9 +16,8 @@ from digitrec.errors import InputError
 from digitrec.evaluation.scorecard import card_key
 from digitrec.evaluation.scores import Measured
 from digitrec.model.card import Card
-from digitrec.model.policy import CertifiedPolicy
+from digitrec.model.policy import DIGITS, CertifiedPolicy
 
-DIGITS = 10
 REFUSED = -1.0  # the score of what no confidence would accept
 
 
@@ -212,10 +211,8 @@ def by_digit_table(measured: Measured, issued: Sequence[Issued]) -> str:
         of_digit = measured.labels == digit
         cells = ""
         for which in accepted:
-            count, wrong = (
-                int((which & of_digit).sum()),
-                int((which & of_digit & ~measured.right).sum()),
-            )
+            some = which & of_digit
+            count, wrong = int(some.sum()), int((some & ~measured.right).sum())
             share = 100 * count / max(int(of_digit.sum()), 1)
             cells += f"{f'{count:,}  {share:.1f} %  ({wrong})':>26}"
         lines.append(f"{digit:<7}{int(of_digit.sum()):>9,}{cells}")

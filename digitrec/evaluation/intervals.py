@@ -28,15 +28,12 @@ def share_interval(
     """
     if not len(hits):
         return None
-    from scipy.stats import beta
-
-    from digitrec.budget.bounds import upper_bound
+    from digitrec.budget.bounds import lower_bounds, upper_bound
 
     share = float(hits.mean())
     count = float(len(hits)) if groups is None else _effective(hits, groups)
-    found, tail = share * count, (1 - LEVEL) / 2
-    low = 0.0 if share == 0 else float(beta.ppf(tail, found, count - found + 1))
-    return low, upper_bound(found, count, 1 - tail)
+    found, certainty = share * count, (1 + LEVEL) / 2
+    return float(lower_bounds(found, count, certainty)), upper_bound(found, count, certainty)
 
 
 def count_writers(groups: NDArray[np.object_]) -> int:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.ticker import NullLocator
-from scipy.special import betaincinv
 
+from digitrec.budget.bounds import upper_bounds
 from digitrec.evaluation.budgets import Issued, kept, scores_of
 from digitrec.evaluation.scores import Measured
-from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing
+from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing, fix_ticks
 
 LEAST_ERROR = 1e-5  # that the curve shows, a share
 LEAST_LEFT = 0.1  # likewise of what is left to look at, in %
@@ -23,7 +22,7 @@ def coverage(measured: Measured, issued: Sequence[Issued], path: Path) -> None:
     count = np.arange(1, len(order) + 1)
     wrong = np.cumsum(~measured.right[order])
     left = np.maximum(100 * (1 - count / len(scores)), LEAST_LEFT)
-    bound = betaincinv(wrong + 1, np.maximum(count - wrong, 1), 0.95)
+    bound = upper_bounds(wrong, count, 0.95)
     with drawing(path, 7.2, 5) as figure:
         axes = figure.add_subplot(
             title=f"{measured.name}: what can go through without a look",
@@ -52,8 +51,7 @@ def coverage(measured: Measured, issued: Sequence[Issued], path: Path) -> None:
             (axes.xaxis, (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)),
             (axes.yaxis, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
         ):
-            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-            axis.set_minor_locator(NullLocator())
+            fix_ticks(axis, ticks, ticks)
         axes.set_xlim(60, max(LEAST_LEFT, left.min(initial=100) / 1.5))
         axes.set_ylim(0.008, 6)
         axes.grid(alpha=0.3)
@@ -84,8 +82,7 @@ def confidences(measured: Measured, issued: Sequence[Issued], path: Path) -> Non
                     place, 1, f" {100 * one.budget:g} %", rotation=90, fontsize=8, va="bottom"
                 )
         ticks = [0.0, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999]
-        axes.xaxis.set_ticks([1 - tick for tick in ticks], [f"{100 * tick:g}" for tick in ticks])
-        axes.xaxis.set_minor_locator(NullLocator())
+        fix_ticks(axes.xaxis, [1 - tick for tick in ticks], [100 * tick for tick in ticks])
         axes.set_xlim(DOUBT[1], DOUBT[0])
         axes.grid(alpha=0.3)
         axes.legend(loc="upper left")

@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullLocator
 
 from digitrec.evaluation.scores import NO_DIGIT, Measured
 from digitrec.model.policy import ACCEPT
-from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing, show_scan
+from digitrec.plots.style import NEUTRAL, RIGHT, WRONG, drawing, fix_ticks, show_scan
 
 MISTAKES = 50  # that their picture has room for
 LEAST_DOUBT = 5e-5  # that the reliability diagram shows
@@ -146,8 +145,7 @@ def reliability(measured: Measured, path: Path) -> None:
         axes.errorbar(doubt, wrong, bars, fmt="o", color="C0", capsize=2)
         ticks = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999]
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_ticks([1 - tick for tick in ticks], [f"{100 * tick:g}" for tick in ticks])
-            axis.set_minor_locator(NullLocator())
+            fix_ticks(axis, [1 - tick for tick in ticks], [100 * tick for tick in ticks])
         axes.set_xlim(1, LEAST_DOUBT)
         axes.set_ylim(1, LEAST_DOUBT)
         axes.grid(alpha=0.3)

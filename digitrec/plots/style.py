@@ -1,13 +1,14 @@
 """How digitrec's pictures look: one figure a file, written whole, in the same few colours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from digitrec.storage.files import replacing
@@ -29,6 +30,12 @@ def finish_curve(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
+
+
+def fix_ticks(axis: Axis, places: Sequence[float], numbers: Sequence[float]) -> None:
+    """Give a logarithmic axis these ticks alone, each with a number."""
+    axis.set_ticks(places, [f"{number:g}" for number in numbers])
+    axis.set_minor_locator(NullLocator())
 
 
 def show_scan(axes: Axes, image: NDArray[np.uint8]) -> None:
