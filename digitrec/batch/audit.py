@@ -1,21 +1,14 @@
 """A random sample of a result for a person to answer, and what the answers say of the result."""
 
-import contextlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitrec.batch import manifest
-from digitrec.batch.chunk_reader import piece_contents
-from digitrec.batch.chunks import chunk_numbers, read_chunk
-from digitrec.batch.parts import UNREADABLE, part_name, read_file
-from digitrec.batch.stats import Stats
+from digitrec.batch.result import CHANGED, Place, Result, fetched, open_result, rows_of
 from digitrec.budget.audit import wrong_at_most
 from digitrec.datasets.answers import (
     ACCEPTED,
@@ -34,16 +27,11 @@ from digitrec.datasets.answers import (
     write_sample,
 )
 from digitrec.errors import InputError, ScanError
-from digitrec.inputs.options import InputOptions
-from digitrec.inputs.shards import ShardReader
 from digitrec.model.policy import ACCEPT
 from digitrec.storage.files import make_folder, replacing
-from digitrec.storage.folder import Folder, open_folder
-from digitrec.storage.uris import open_remotes
 
 ALL = "all"  # the stratum of a sample that has no others
 STRATA = [*map(str, range(10)), ALL]
-THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +52,6 @@ class Bound:
     def bound(self) -> float:
         """The share of the rows that is wrong at most."""
         return self.wrong_at_most / self.rows
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """A complete result, and what its parts came to."""
-
-    folder: Folder
-    run: dict[str, Any]
-    parts: dict[int, Stats]
 
 
 def draw(
@@ -104,7 +83,7 @@ def draw(
     Raises:
         InputError: there is no complete result, `out` holds something else, or a scan is gone.
     """
-    result = _open(location)
+    result = open_result(location)
     sizes = _sizes(result, of, per_digit=per_digit)
     counts = {stratum: total for stratum, some in sizes.items() if (total := sum(some))}
     if not counts:
@@ -123,7 +102,7 @@ def draw(
         counts=counts,
         certainty=certainty,
         least_confidence=_least(policy.get("min_confidence")),
-        looks=_total(result).looks,
+        looks=result.total.looks,
     )
     if known and replace(drawing, result=known[0].result) != known[0]:
         raise InputError(f"{out} holds a sample that was drawn otherwise: choose another --out")
@@ -154,47 +133,16 @@ def _kept(out: Path) -> tuple[Draw, list[Drawn]] | None:
     return None
 
 
-def _open(location: str) -> _Result:
-    """Open a complete result of classify.
-
-    Raises:
-        InputError: there is none.
-    """
-    folder = open_folder(location)
-    run = manifest.result_of(folder, ["classify"])
-    if run["state"] != manifest.COMPLETE:
-        raise InputError(
-            f"{folder.name} is not complete: the command that began it goes on with it"
-        )
-
-    def stats(number: int) -> Stats:
-        try:
-            return read_file(folder, part_name(number), [])[0].stats
-        except UNREADABLE as why:
-            raise InputError(f"{folder.name}/{part_name(number)} can't be used: {why}") from why
-
-    numbers = chunk_numbers(folder)
-    with ThreadPoolExecutor(THREADS) as pool:
-        return _Result(folder, run, dict(zip(numbers, pool.map(stats, numbers), strict=True)))
-
-
-def _total(result: _Result) -> Stats:
-    total = Stats()
-    for stats in result.parts.values():
-        total.add(stats)
-    return total
-
-
-def _digits_of(result: _Result, number: int, of: str) -> NDArray[np.int64]:
+def _digits_of(result: Result, number: int, of: str) -> NDArray[np.int64]:
     """Return the digit of each row of a part that may be drawn: int64 [N], below 0 of others."""
-    _, rows = read_file(result.folder, part_name(number), ["digit", "decision"])
+    rows = rows_of(result, number, ["digit", "decision"])
     digits: NDArray[np.int64] = rows["digit"].fill_null(-1).to_numpy().astype(np.int64)
     if of == ACCEPTED:
         digits[np.array(rows["decision"].to_pylist(), object) != ACCEPT] = -1
     return digits
 
 
-def _sizes(result: _Result, of: str, *, per_digit: bool) -> dict[str, list[int]]:
+def _sizes(result: Result, of: str, *, per_digit: bool) -> dict[str, list[int]]:
     """Return how many rows of each stratum each part has; from its stats where these tell."""
     parts = result.parts
     if not per_digit:
@@ -212,8 +160,8 @@ def _sizes(result: _Result, of: str, *, per_digit: bool) -> dict[str, list[int]]
 
 
 def _places(
-    result: _Result, drawing: Draw, sizes: Mapping[str, Sequence[int]], count: int
-) -> list[tuple[int, int]]:
+    result: Result, drawing: Draw, sizes: Mapping[str, Sequence[int]], count: int
+) -> list[Place]:
     """Draw rows without replacement: part and row of each, in the order of drawing.
 
     More rows from the same seed begin with those that fewer give.
@@ -229,13 +177,13 @@ def _places(
 
 
 def _found(
-    result: _Result,
+    result: Result,
     drawing: Draw,
     stratum: str,
     starts: NDArray[np.int64],
     count: int,
     read: dict[int, NDArray[np.int64]],
-) -> list[tuple[int, int]]:
+) -> list[Place]:
     """Draw rows of a stratum, whose rows each part begins to count at `starts`.
 
     Args:
@@ -264,13 +212,13 @@ def _found(
 
 
 def _with_scans(
-    result: _Result, places: Sequence[tuple[int, int]], out: Path, earlier: Sequence[Drawn]
+    result: Result, places: Sequence[Place], out: Path, earlier: Sequence[Drawn]
 ) -> list[Drawn]:
     """Put the scans of drawn rows into the sample's folder; earlier answers stay."""
     known = {(row.part, row.row): row for row in earlier}
     missing = [place for place in places if place not in known]
     numbers = {place: number for number, place in enumerate(places, 1)}
-    new = dict(_fetched(result, missing))
+    new = _read_again(result, missing)
     make_folder(out / SCANS)
     rows: list[Drawn] = []
     for place in places:
@@ -285,34 +233,22 @@ def _with_scans(
     return rows
 
 
-def _fetched(
-    result: _Result, places: Sequence[tuple[int, int]]
-) -> Iterator[tuple[tuple[int, int], tuple[str, bytes]]]:
-    """Read the scans of some rows again: each with what the result calls it."""
-    options = InputOptions(**result.run["input_options"])
-    with contextlib.chdir(result.run["relative_to"] or "."):
-        remotes = open_remotes(tuple(result.run["inputs"]))
-        shards = ShardReader(remotes, options.path_column, options.content_column)
-        for part in sorted({part for part, _ in places}):
-            chunk = read_chunk(result.folder, part)
-            told, _ = read_file(result.folder, part_name(part), [])
-            rows = sorted(row for number, row in places if number == part)
-            chosen = np.zeros(len(chunk), bool)
-            chosen[rows] = True
-            some, stamps = chunk.only(chosen.tolist()), list[int]()
-            contents = (
-                content
-                for piece in some.pieces
-                for content in piece_contents(piece, remotes, shards, stamps)
-            )
-            for k, (shown, content) in enumerate(zip(some.shown, contents, strict=True)):
-                if isinstance(content, ScanError):
-                    raise InputError(f"{shown} can't be read any more: {content}")
-                if stamps[k] != abs(told.stamps[rows[k]]):
-                    raise InputError(
-                        f"{shown} has changed since it was read: classify --update reads it again"
-                    )
-                yield (part, rows[k]), (shown, content)
+def _read_again(result: Result, places: Sequence[Place]) -> dict[Place, tuple[str, bytes]]:
+    """Read the scans of some rows again: each with what the result calls it.
+
+    Raises:
+        InputError: one is gone, or has changed.
+    """
+    scans: dict[Place, tuple[str, bytes]] = {}
+    for scan in fetched(result, places):
+        if isinstance(scan.content, ScanError):
+            if scan.content.code == CHANGED:
+                raise InputError(
+                    f"{scan.shown} has changed since it was read: {scan.content.words}"
+                )
+            raise InputError(f"{scan.shown} can't be read any more: {scan.content}")
+        scans[scan.place] = (scan.shown, scan.content)
+    return scans
 
 
 def _ending(name: str) -> str:
@@ -331,7 +267,7 @@ def bound(location: str, answers: Path) -> Bound:
         InputError: it is no sample of this result as it is now, or an answer can't be used.
     """
     folder, table = (answers, None) if answers.is_dir() else (answers.parent, answers)
-    result, drawing = _open(location), read_draw(folder)
+    result, drawing = open_result(location), read_draw(folder)
     if (result.run["run_id"], result.run["finished"]) != (drawing.run_id, drawing.finished):
         raise InputError(
             f"{folder} was drawn of another result, or {location} has changed since: draw again"
@@ -365,12 +301,12 @@ def bound(location: str, answers: Path) -> Bound:
     )
 
 
-def _digits(result: _Result, places: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+def _digits(result: Result, places: Sequence[Place]) -> NDArray[np.int64]:
     """Return what drawn rows were read as: int64 [N]."""
     digits = np.full(len(places), NO_DIGIT + 1, np.int64)
     parts = np.array([part for part, _ in places], np.int64)
     for part in np.unique(parts):
-        _, rows = read_file(result.folder, part_name(int(part)), ["digit"])
+        rows = rows_of(result, int(part), ["digit"])
         for k in np.flatnonzero(parts == part).tolist():
             digits[k] = rows["digit"][places[k][1]].as_py()
     return digits
