@@ -6,13 +6,15 @@ does not import torch.
 
 A cascade is a bundle too: its card names two others, which lie in its folder as `small/` and
 `large/`, and says when the second is asked. Ink is marked by its small member's network.
+
+A registry's location stands for its champion, see `champion`.
 """
 
 import hashlib
 import io
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -34,12 +36,14 @@ from digitrec.model.card import (
     Card,
     Ids,
     calibrated,
+    card_content,
     cascade_id,
     file_hashes,
     network_id,
     read_card,
     write_card,
 )
+from digitrec.model.champion import Champion, bundle_folder, champion_of, entry_numbers, is_kept
 from digitrec.model.onnx_file import check_self_contained
 from digitrec.model.other_ink import with_ink, with_ink_thresholds
 from digitrec.model.policy import CertifiedPolicy, Policy
@@ -66,6 +70,8 @@ class Bundle:
     members: "tuple[Bundle, ...]" = ()  # the small one, the large one
     # When a digit is accepted, in place of what the card says applies.
     chosen: Policy | CertifiedPolicy | None = None
+    # Where it is the champion, if it was asked for by a registry's name.
+    champion: Champion | None = field(default=None, compare=False)
 
     @property
     def certified(self) -> CertifiedPolicy | None:
@@ -92,8 +98,24 @@ def load_bundle(model: str | os.PathLike[str] = DEFAULT) -> Bundle:
 
     Raises:
         BundleError: no bundle is there, or it is damaged.
+        InputError: a registry's log is damaged, or names no champion.
     """
-    return load_folder(find_bundle(model))
+    folder, champion = _found(model)
+    if champion is None:
+        return load_folder(folder)
+    return replace(load_kept(folder, champion.id), champion=champion)
+
+
+def load_kept(folder: Folder, identity: str) -> Bundle:
+    """Load the bundle that a registry keeps under an id; see `load_folder`.
+
+    Raises:
+        BundleError: it is not there, is damaged, or is another one.
+    """
+    bundle = load_folder(folder)
+    if bundle.card.id != identity:
+        raise BundleError(f"{folder.name} is damaged: what lies there is {bundle.card.id}")
+    return bundle
 
 
 def load_folder(folder: Folder) -> Bundle:
@@ -165,24 +187,35 @@ def find_bundle(model: str | os.PathLike[str]) -> Folder:
 
     Args:
         model: the name of a shipped bundle (`small`, `large`, `cascade`; a `Path` is never a
-            name), or a bundle's folder, or a run folder that holds one in `bundle/`: a path or a
-            URI.
+            name), or a bundle's folder, or a run folder that holds one in `bundle/`, or a
+            registry, whose champion it is: a path or a URI.
 
     Raises:
         BundleError: there is none.
+        InputError: a registry's log is damaged, or names no champion.
     """
+    return _found(model)[0]
+
+
+def _found(model: str | os.PathLike[str]) -> tuple[Folder, Champion | None]:
+    """Find a bundle's folder, and where it is the champion if a registry was named."""
     if isinstance(model, str) and model in SHIPPED:
-        return open_folder(SHIPPED[model])
+        return open_folder(SHIPPED[model]), None
     try:
         given = open_folder(model)
         for folder in (given, given.below("bundle")):
             if _holds_card(folder):
-                return folder
+                return folder, None
+        numbers = entry_numbers(given)
     except (OSError, InputError, ValueError) as why:
         raise BundleError(f"{_shown(model)} is no bundle: it can't be looked into ({why})") from why
-    raise BundleError(
-        f"{given.name} is no bundle: expected one of {', '.join(SHIPPED)}, or a folder with {CARD}"
-    )
+    if not numbers:
+        raise BundleError(
+            f"{given.name} is no bundle: expected one of {', '.join(SHIPPED)}, a folder with "
+            f"{CARD}, or a registry"
+        )
+    champion = champion_of(given, numbers)
+    return bundle_folder(given, champion.id), champion
 
 
 def _holds_card(folder: Folder) -> bool:
@@ -349,7 +382,7 @@ def check_may_change(model: str | os.PathLike[str]) -> None:
     """Check that a bundle is the user's own to write into.
 
     Raises:
-        BundleError: it is one that the package ships, or none.
+        BundleError: it is one that the package ships, or one in a registry, or none.
     """
     changeable(model)
 
@@ -360,6 +393,11 @@ def changeable(model: str | os.PathLike[str]) -> Folder:
     if folder.remote is None and Path(folder.path).resolve().is_relative_to(ASSETS.resolve()):
         raise BundleError(
             f"{folder.name} comes with the package, which nothing is written into: copy its folder "
+            "and name the copy"
+        )
+    if is_kept(folder):
+        raise BundleError(
+            f"{folder.name} is kept in a registry, where bundles stay as they are: copy its folder "
             "and name the copy"
         )
     return folder
@@ -396,11 +434,40 @@ def copy_bundle(model: str | os.PathLike[str], out: str | os.PathLike[str]) -> N
     source, target = find_bundle(model), open_folder(out)
     card = load_folder(source).card
     check_is_new(target)
+    _copy_parts(source, target, card)
+    write_card(target, card)
+
+
+def copy_kept(source: Folder, target: Folder, create: Callable[[str, bytes], bool]) -> None:
+    """Write a copy of a bundle into a place of a registry; one that is there already stays.
+
+    The card comes last, and once: whoever is stopped before leaves files that nobody looks at, and
+    that the next copy of the same bundle replaces by the same.
+
+    Args:
+        source: the bundle's folder.
+        target: the folder for bundles of its id alone.
+        create: makes a file of `target` that must not exist yet; see `storage.once`.
+
+    Raises:
+        BundleError: it is no bundle.
+        OSError: a file can't be written.
+    """
+    card = read_card(source)
+    if not _holds_card(target):
+        _copy_parts(source, target, card)
+        create(CARD, card_content(card))
+
+
+def _copy_parts(source: Folder, target: Folder, card: Card) -> None:
+    """Copy all of a bundle but its card."""
     for name in card.members or {}:
         below = source.below(name)
         member = read_card(below)
         _write(target.below(name), _files(below, member), member)
-    _write(target, _files(source, card), card)
+        target.sync(name)
+    for name, content in _files(source, card).items():
+        target.write(name, content)
 
 
 def describe_data(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, Any]:

@@ -264,5 +264,9 @@ def write_card(folder: Folder, card: Card) -> None:
     Raises:
         OSError: it can't be written.
     """
-    content = json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n"
-    folder.write(CARD, content.encode())
+    folder.write(CARD, card_content(card))
+
+
+def card_content(card: Card) -> bytes:
+    """Return what a card's file holds."""
+    return (json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode()

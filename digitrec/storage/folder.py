@@ -39,6 +39,9 @@ class Folder(Protocol):
     def below(self, name: str) -> "Folder":
         """Return a folder in it."""
 
+    def above(self) -> "Folder":
+        """Return the folder that it is in."""
+
     def read(self, name: str) -> bytes:
         """Read a file.
 
@@ -73,6 +76,9 @@ class Folder(Protocol):
     def sizes(self, below: str = "") -> dict[str, int]:
         """Return the files directly below the folder, or below a folder in it: name → bytes."""
 
+    def folders(self, below: str = "") -> list[str]:
+        """List the folders directly below the folder, or below a folder in it, sorted."""
+
     def sync(self, below: str = "") -> None:
         """See to it that the files of the folder, or of a folder in it, outlast a power cut."""
 
@@ -103,6 +109,10 @@ class LocalFolder:
         """Return a folder in it."""
         return LocalFolder(os.path.join(self.name, name), os.path.join(self.path, name))
 
+    def above(self) -> "LocalFolder":
+        """Return the folder that it is in."""
+        return LocalFolder(os.path.dirname(self.name), os.path.dirname(self.path))
+
     def read(self, name: str) -> bytes:
         """Read a file."""
         return Path(self.path, name).read_bytes()
@@ -128,6 +138,14 @@ class LocalFolder:
         except FileNotFoundError:
             return []
 
+    def folders(self, below: str = "") -> list[str]:
+        """List the folders directly below the folder, or below a folder in it, sorted."""
+        try:
+            with os.scandir(os.path.join(self.path, below)) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir())
+        except FileNotFoundError:
+            return []
+
     def sizes(self, below: str = "") -> dict[str, int]:
         """Return the files directly below the folder, or below a folder in it: name → bytes."""
         folder = os.path.join(self.path, below)
@@ -147,6 +165,15 @@ class LocalFolder:
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
         Path(self.path, name).unlink(missing_ok=True)
+
+
+def within(location: str | os.PathLike[str], name: str) -> str:
+    """Return the location of what lies in a folder, as it may be opened: options of a URI stay."""
+    given = os.fspath(location)
+    if not is_uri(given):
+        return os.path.join(given, name)
+    base, mark, options = given.partition("?")
+    return f"{base.rstrip('/')}/{name}{mark}{options}"
 
 
 def open_folder(location: str | os.PathLike[str]) -> Folder:

@@ -3,19 +3,18 @@
 import fcntl
 import json
 import os
-import re
 import secrets
 import socket
 import threading
 import time
-import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from digitrec.errors import InputError, RunError
 from digitrec.storage.folder import Folder
-from digitrec.storage.uris import TRIES, Remote, with_retries
+from digitrec.storage.s3 import S3Object
+from digitrec.storage.uris import Remote, with_retries
 
 LOCK = "_lock"
 RENEW_SECONDS, STALE_SECONDS = 10.0, 60.0
@@ -195,73 +194,8 @@ def _lease(owner: str) -> bytes:
 def _store(folder: Folder, location: str) -> LeaseStore:
     assert folder.remote is not None
     if folder.remote.filesystem.type_name == "s3":
-        try:
-            return S3Store(location, f"{folder.path}/{LOCK}")
-        except ImportError as why:
-            raise InputError(
-                f"writing to {folder.name} needs boto3, for its lock: pip install 'digitrec[s3]'"
-            ) from why
+        return S3Object(location, f"{folder.path}/{LOCK}")
     return PlainStore(folder.remote, f"{folder.path}/{LOCK}")
-
-
-class S3Store:
-    """A lease in a bucket, written under S3's conditions If-None-Match and If-Match."""
-
-    def __init__(self, location: str, path: str) -> None:
-        import boto3
-        from botocore.config import Config
-
-        self._bucket, self._key = path.split("/", 1)
-        parsed = urllib.parse.urlsplit(location)
-        options = dict(urllib.parse.parse_qsl(parsed.query))
-        endpoint = options.get("endpoint_override")
-        if endpoint and "://" not in endpoint:
-            endpoint = f"{options.get('scheme', 'https')}://{endpoint}"
-        account = re.match(r"([^:@]*):([^@]*)@", parsed.netloc)
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=options.get("region"),
-            aws_access_key_id=urllib.parse.unquote(account[1]) if account else None,
-            aws_secret_access_key=urllib.parse.unquote(account[2]) if account else None,
-            # By default a request is sent three times: a busy store's lease would often fail.
-            config=Config(retries={"mode": "standard", "total_max_attempts": TRIES}),
-        )
-
-    def read(self) -> tuple[bytes, str] | None:
-        """Return the lease and its ETag."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._key)
-            return answer["Body"].read(), answer["ETag"]
-        except self._client.exceptions.NoSuchKey:
-            return None
-        except (ClientError, BotoCoreError) as why:
-            raise InputError(f"s3://{self._bucket} can't be used: {why}") from why
-
-    def write(self, content: bytes, version: str | None) -> str | None:
-        """Put the lease if it is still this version."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
-        try:
-            answer = self._client.put_object(
-                Bucket=self._bucket, Key=self._key, Body=content, **condition
-            )
-        except ClientError as why:
-            if why.response["ResponseMetadata"]["HTTPStatusCode"] not in (404, 409, 412):
-                raise OSError(str(why)) from why
-            # The client sends a put again whose answer was lost: then it is our own that is there.
-            there = self.read()
-            return there[1] if there and there[0] == content else None
-        except BotoCoreError as why:
-            raise OSError(str(why)) from why
-        return str(answer["ETag"])
-
-    def delete(self) -> None:
-        """Delete the lease."""
-        self._client.delete_object(Bucket=self._bucket, Key=self._key)
 
 
 class PlainStore:

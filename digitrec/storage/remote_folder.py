@@ -27,6 +27,10 @@ class RemoteFolder:
         """Return a folder in it."""
         return RemoteFolder(os.path.join(self.name, name), self._path(name), self.remote)
 
+    def above(self) -> "RemoteFolder":
+        """Return the folder that it is in."""
+        return RemoteFolder(os.path.dirname(self.name), os.path.dirname(self.path), self.remote)
+
     def read(self, name: str) -> bytes:
         """Read a file."""
         return self.remote.read(self._path(name))
@@ -79,6 +83,11 @@ class RemoteFolder:
         """Return the files directly below the folder, or below a folder in it: name → bytes."""
         infos = self._infos(self._path(below).rstrip("/"))
         return {info.base_name: info.size for info in infos if info.type == fs.FileType.File}
+
+    def folders(self, below: str = "") -> list[str]:
+        """List the folders directly below the folder, or below a folder in it, sorted."""
+        infos = self._infos(self._path(below).rstrip("/"))
+        return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
 
     def sync(self, below: str = "") -> None:
         """Do nothing: a store has kept what it has taken."""

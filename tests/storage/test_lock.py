@@ -14,7 +14,8 @@ from pyarrow import fs
 from digitrec.errors import InputError, RunError
 from digitrec.storage import lock
 from digitrec.storage.folder import Folder, open_folder
-from digitrec.storage.lock import PlainStore, S3Store, exclusive
+from digitrec.storage.lock import PlainStore, exclusive
+from digitrec.storage.s3 import S3Object
 from digitrec.storage.uris import TRIES
 from tests.faults.s3_server import SLOW_DOWN
 
@@ -127,7 +128,7 @@ def test_of_many_that_begin_together_one_wins(bucket: str) -> None:
 def test_the_condition_is_the_stores(bucket: str) -> None:
     """Not ours: what was read a moment ago is not trusted."""
     path = f"{open_folder(bucket).path}/_lock"
-    one, other = S3Store(bucket, path), S3Store(bucket, path)
+    one, other = S3Object(bucket, path), S3Object(bucket, path)
     assert one.read() is None
     version = one.write(b"one", None)
     assert version
@@ -141,7 +142,7 @@ def test_the_condition_is_the_stores(bucket: str) -> None:
 
 
 def test_a_busy_store_is_asked_again(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = S3Store(bucket, f"{open_folder(bucket).path}/_lock")
+    store = S3Object(bucket, f"{open_folder(bucket).path}/_lock")
     refusals = iter(range(TRIES - 1))
 
     def refuse(request: AWSRequest, **_: object) -> AWSResponse | None:
