@@ -153,6 +153,34 @@ def _policy(
     )
 
 
+def coverages(
+    measured: Measured,
+    budget: float,
+    certainty: float,
+    starts: Sequence[float],
+    samples: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    """Return the share of N scans that a certified policy accepts, on each of R samples: [R].
+
+    It is 0 where a sample certifies none.
+
+    Args:
+        measured: read under no budget.
+        budget: which the policy is to keep.
+        certainty: with which.
+        starts: where sequences of tests may begin, see `certify.start_for`.
+        samples: int [R, M], the indices of the scans that are in each.
+    """
+    scores, right = scores_of(measured), measured.right
+    start = start_for(starts, samples.shape[1], budget, certainty)
+    shares = np.zeros(len(samples))
+    for k, some in enumerate(samples):
+        found = certify(scores[some], right[some], THRESHOLDS, [start], budget, certainty)
+        if found is not None:
+            shares[k] = found.accepted / len(some)
+    return shares
+
+
 def _content_hash(measured: Measured) -> str:
     """Return a SHA-256 of the normalized scans and their labels."""
     digest = hashlib.sha256(measured.scans.tobytes())

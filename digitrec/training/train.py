@@ -1,6 +1,5 @@
 """A training run on Ray Train: from a recipe to a run folder with a bundle in it."""
 
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -39,7 +38,7 @@ from digitrec.training.data import (
 from digitrec.training.epoch_log import EpochRecord
 from digitrec.training.fit import RunOptions, Training, fit, gpu_wanted, text_log
 from digitrec.training.recipes import Recipe
-from digitrec.training.run_folder import BUNDLE, TEXT_LOG, open_run_folder
+from digitrec.training.run_folder import BUNDLE, TEXT_LOG, RunFolder, open_run_folder
 from digitrec.training.worker import train_worker
 
 
@@ -48,6 +47,23 @@ class TrainSettings(RunOptions):
     """What one training run is told."""
 
     recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is learnt from, by name, and what each epoch is measured on."""
+
+    parts: dict[str, Arrays]
+    measured_on: str  # a labelled set's name
+    measuring: Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The bundle whose weights a run begins with, in place of random ones."""
+
+    id: str
+    weights: dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +83,58 @@ def train(settings: TrainSettings) -> Trained:
     """
     ink = None if settings.ink_network is None else load_ink(settings.ink_network)
     recipe = settings.recipe if ink is None else replace(settings.recipe, ink=ink_id(ink))
-    with ExitStack() as held:
-        folder = held.enter_context(open_run_folder(settings.out, recipe, resume=settings.resume))
+    settings = replace(settings, recipe=recipe)
+    with open_run_folder(settings.out, recipe, resume=settings.resume) as folder:
         parts = training_parts(recipe, settings.data, ink)
-        name, measuring = measuring_set(recipe, settings.data)
-        held.enter_context(ray_session())
+        material = Material(parts, *measuring_set(recipe, settings.data))
+        return train_on(settings, folder, material, ink=ink)
+
+
+def train_on(
+    settings: TrainSettings,
+    folder: RunFolder,
+    material: Material,
+    *,
+    ink: bytes | None = None,
+    start: Start | None = None,
+) -> Trained:
+    """Train on what is given; see `train`.
+
+    Args:
+        settings: with the recipe as it is to be kept.
+        folder: the run's, opened.
+        material: what is learnt from.
+        ink: the ink network's ONNX file for the bundle; None: the one that digitrec ships.
+        start: whose weights to begin with; None: random ones.
+    """
+    recipe, parts = settings.recipe, material.parts
+    with ray_session():
         use_gpu = gpu_wanted(settings.device, settings.workers)
         check_lock = folder.begin(recipe)
         with text_log(folder.local / TEXT_LOG):
-            data = joined(parts), measuring, strengths(parts, recipe)
-            training = _training(recipe, data)
+            data = joined(parts), material.measuring, strengths(parts, recipe)
+            training = _training(recipe, data, start)
             weights, records = fit(training, settings, folder, check_lock, use_gpu=use_gpu)
             network = _network(recipe, weights)
-            _save(recipe, folder.local / BUNDLE, network, parts, measuring, ink)
-            bundle, measured = _measure(settings, folder.local / BUNDLE, name)
+            _save(recipe, folder.local / BUNDLE, network, material, ink, start)
+            bundle, measured = _measure(settings, folder.local / BUNDLE, material.measured_on)
             _draw(records, parts, measured, folder.local / "plots")
         check_lock()
         folder.publish()
     return Trained(records, bundle.card)
 
 
-def _training(recipe: Recipe, data: WorkerData) -> Training[EpochRecord]:
+def _training(recipe: Recipe, data: WorkerData, start: Start | None) -> Training[EpochRecord]:
+    weights = None if start is None else start.weights
     return Training(
         worker=train_worker,
-        config={"recipe": recipe, "data": ray.put(data)},
+        config={"recipe": recipe, "data": ray.put(data), "start": weights},
         record=EpochRecord,
         epochs=recipe.epochs,
         plan=f"recipe {recipe.name}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "
         f"Adam at {recipe.learning_rate:g} ({recipe.schedule}), seed {recipe.seed}, "
-        f"{'augmented' if recipe.augments else 'no augmentation'}",
+        f"{'augmented' if recipe.augments else 'no augmentation'}"
+        f"{'' if start is None else f', from the weights of {start.id}'}",
     )
 
 
@@ -110,9 +149,9 @@ def _save(
     recipe: Recipe,
     folder: Path,
     network: nn.Module,
-    parts: dict[str, Arrays],
-    measuring: Arrays,
+    material: Material,
     ink: bytes | None,
+    start: Start | None,
 ) -> None:
     """Write the bundle: calibrated on the validation part, or as the recipe says."""
     policy = Policy(min_digit_score=recipe.min_digit_score)
@@ -121,14 +160,16 @@ def _save(
         folder,
         network,
         recipe=asdict(recipe),
-        data=described(parts),
+        data=described(material.parts),
         calibration=calibration,
+        parent_id=None if start is None else start.id,
         ink=ink,
     )
     if recipe.hold_out == "validation":
         engine = NetworkEngine(load_bundle(folder))
-        logits = engine.logits(measuring[0])
-        calibration = calibrate(logits, measuring[1], junk=recipe.junk > 0, reread=recipe.reread)
+        scans, labels = material.measuring
+        logits = engine.logits(scans)
+        calibration = calibrate(logits, labels, junk=recipe.junk > 0, reread=recipe.reread)
         write_calibration(folder, calibration)
 
 

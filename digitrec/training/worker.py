@@ -30,7 +30,8 @@ def train_worker(config: dict[str, Any]) -> None:
     """Train on one Ray Train worker, from its last checkpoint if there is one.
 
     Args:
-        config: `recipe` (a Recipe) and `data`, an object reference to a `WorkerData`.
+        config: `recipe` (a Recipe), `data`, an object reference to a `WorkerData`, and `start`, the
+            weights to begin with, or None.
     """
     recipe: Recipe = config["recipe"]
     context = ray.train.get_context()
@@ -42,6 +43,8 @@ def train_worker(config: dict[str, Any]) -> None:
     train_arrays, test_arrays, strengths = data
     training, test = labelled(*train_arrays, device, strengths), labelled(*test_arrays, device)
     network, optimizer = begin(recipe, device)
+    if config["start"] is not None:
+        network.load_state_dict(config["start"])
     records = restore(network, optimizer, EpochRecord)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network
     for epoch in range(len(records) + 1, recipe.epochs + 1):
