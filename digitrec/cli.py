@@ -16,6 +16,7 @@ from digitrec.commands import (
     evaluate,
     pack,
     predict,
+    review,
     study,
     train,
     verify,
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (
         train, study, cascade, data, predict, classify, pack, verify, evaluate, calibrate, audit,
+        review,
     ):  # fmt: skip
         command.add(commands)
     return parser

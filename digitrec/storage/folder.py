@@ -193,6 +193,19 @@ def open_folder(location: str | os.PathLike[str]) -> Folder:
     return LocalFolder(name, path) if remote is None else RemoteFolder(shown(name), path, remote)
 
 
+def open_file(location: str | os.PathLike[str]) -> tuple[Folder, str]:
+    """Open the folder that a file is in, or shall be; give its name there too.
+
+    Raises:
+        InputError: the filesystem can't be opened, or the location names no file.
+    """
+    place = os.fspath(location)
+    folder, name = os.path.split(place)
+    if not name or (is_uri(place) and folder.endswith(":/")):
+        raise InputError(f"{place} names no file")
+    return open_folder(folder or "."), name
+
+
 @contextmanager
 def staged(location: str | os.PathLike[str], *, new: bool = False) -> Iterator[Path]:
     """Yield a folder of this machine to write files to, which are then in `location`.
