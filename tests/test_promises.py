@@ -33,6 +33,7 @@ FLAGS = {
         "--out", "--model", "--ink", "--notes", "--overwrite", "--update", "--retry-errors",
         "--allow-missing", "--profile", "--json", "--quiet", "--path-column",
         "--content-column", "--no-follow-links", "--max-error", "--source", "--strict",
+        "--registry",
     },
     "pack": {
         "--out", "--overwrite", "--update", "--retry-errors", "--allow-missing", "--profile",
@@ -45,7 +46,7 @@ FLAGS = {
         "--json", "--quiet",
     },
     "audit draw": {"-n", "--count", "--out", "--of", "--per-digit", "--seed", "--certainty"},
-    "audit bound": {"--json"},
+    "audit bound": {"--registry", "--json"},
 }  # fmt: skip
 
 

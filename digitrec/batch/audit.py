@@ -38,6 +38,9 @@ STRATA = [*map(str, range(10)), ALL]
 class Bound:
     """What answers say of the rows that a sample was drawn of."""
 
+    run_id: str  # the result's, as are these two
+    finished: str
+    model_id: str
     rows: int
     answered: int
     wrong: int  # of the answered ones
@@ -289,6 +292,9 @@ def bound(location: str, answers: Path) -> Bound:
         }  # fmt: skip
         at_most += found
     return Bound(
+        run_id=drawing.run_id,
+        finished=drawing.finished,
+        model_id=drawing.model_id,
         rows=sum(drawing.counts.values()),
         answered=len(rows),
         wrong=int(wrong.sum()),

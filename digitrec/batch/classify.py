@@ -12,7 +12,7 @@ from digitrec.batch import again
 from digitrec.batch.chunk_reader import ChunkReader
 from digitrec.batch.chunks import Chunk, ramp, read_chunk
 from digitrec.batch.ink_sample import kept_light
-from digitrec.batch.manifest import check_run_id
+from digitrec.batch.manifest import RUNNING, check_run_id, read_run
 from digitrec.batch.parts import (
     Identity,
     check_part,
@@ -25,14 +25,15 @@ from digitrec.batch.run import Outcome, RunSettings, run
 from digitrec.batch.stats import Stats, span, stats_of
 from digitrec.batch.strict import settle
 from digitrec.errors import InputError
-from digitrec.model.bundle import Bundle, load_bundle
+from digitrec.model.bundle import Bundle, champion_before, load_bundle
 from digitrec.model.engine import ONE_CORE, EngineSettings, open_engine
 from digitrec.model.policies import with_budget
 from digitrec.model.policy import ACCEPT, REVIEW
 from digitrec.model.shipped import DEFAULT, DEFAULT_BUDGET
 from digitrec.normalize.scan import NORMALIZER_VERSION, prepare
 from digitrec.readings import BLANK, ERROR
-from digitrec.storage.folder import Folder
+from digitrec.storage.folder import Folder, open_folder
+from digitrec.storage.paths import readable
 from digitrec.storage.uris import open_remotes
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def classify(
 
     Args:
         settings: what the run is told.
-        model: a shipped bundle's name, a bundle's folder or a run folder.
+        model: a shipped bundle's name, a bundle's folder, a run folder, or a registry, whose
+            champion it is: that of the run's beginning.
         with_notes: a last column `notes` tells what is odd about each scan.
         ink: of scans that show no paper, `dark` or `light`; `auto`: as the others have it.
         max_error: the error budget, see `policies.with_budget`.
@@ -66,7 +68,7 @@ def classify(
         InputError: an input, the model or the folder can't be used; nothing was changed.
         RunError: the run could not finish; the same call goes on from there.
     """
-    bundle = with_budget(load_bundle(model), max_error, source)
+    bundle = with_budget(_begun_with(load_bundle(model), settings), max_error, source)
     if strict and bundle.certified is None:
         raise InputError("--strict holds scans against an error budget, and there is none")
     open_engine(bundle, engine)  # a network that can't run is found out here, not in a worker
@@ -101,8 +103,19 @@ def classify(
         "strict": strict,
         "notes": with_notes,
         "ink": ink,
+        "registry": None if bundle.champion is None else readable(bundle.champion.registry.name),
     }
     return run("classify", header, make_classifier, settings, summary)
+
+
+def _begun_with(bundle: Bundle, settings: RunSettings) -> Bundle:
+    """Return the bundle that an unfinished run began with, if it was the champion by then."""
+    if bundle.champion is None or settings.overwrite:
+        return bundle
+    begun = read_run(open_folder(settings.out))
+    if begun is None or begun["state"] != RUNNING or begun.get("registry") is None:
+        return bundle
+    return champion_before(bundle, str(begun["model_id"]))
 
 
 def checked(bundle: Bundle, total: Stats) -> "Compared | None":

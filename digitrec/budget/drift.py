@@ -6,6 +6,7 @@ differ by a little: no two sets of scans are of one and the same source in all. 
 together with a probability of 1 - rate, so that like scans are seldom called different.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,6 +47,9 @@ class Compared:
     digits: int  # scans with a digit that were compared
     differences: tuple[Difference, ...]  # of each feature the greatest, the greatest first
     rate: float = RATE
+    # The greatest factor by which the odds of a share differ for sure; 1: none does for sure. What
+    # is above the tolerance is called different.
+    distance: float = 1.0
 
     @property
     def supports(self) -> bool:
@@ -72,11 +76,13 @@ def compare(here: Counts, there: Counts, rate: float = RATE) -> Compared:
     ]
     tests = sum(len(below) for _, below, *_ in compared)
     found: list[tuple[float, Difference]] = []
+    greatest = -math.log(TOLERANCE)
     for feature, below, count, below_there, count_there in compared:
         # Two sides of two intervals for each of the tests.
         tail = rate / (4 * max(tests, 1))
         gaps = _gaps(below, count, below_there, count_there, tail)
         worst = int(np.argmax(gaps))
+        greatest = max(greatest, float(gaps[worst]))
         if gaps[worst] > 0:
             shares = below[worst] / max(count, 1), below_there[worst] / max(count_there, 1)
             words = feature.words.format(_edge(feature, worst))
@@ -84,7 +90,7 @@ def compare(here: Counts, there: Counts, rate: float = RATE) -> Compared:
     digits = int(sum(here.get("digit", ())))
     differences = tuple(one for _, one in sorted(found, key=lambda pair: -pair[0]))
     verdict = FAR if differences else CLOSE if digits >= LEAST else UNKNOWN
-    return Compared(verdict, digits, differences, rate)
+    return Compared(verdict, digits, differences, rate, TOLERANCE * math.exp(greatest))
 
 
 def _shares(counts: list[int], feature: Feature) -> tuple[NDArray[np.int64], int]:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digitrec.commands.parsing import add_command, shown_name
+from digitrec.commands.parsing import add_command, add_registry, opened_registry, shown_name
 from digitrec.errors import InputError
 from digitrec.runtime.terminal import decoders_silent
 
@@ -84,6 +84,7 @@ def _add_bound(kinds: Any) -> None:
         help=f"the sample's folder, where {SAMPLE} holds the answers in the column label: "
         f"{ANSWERS}; or another table there, with the columns number and label",
     )
+    add_registry(bound, "what was found")
     bound.add_argument("--json", action="store_true", help="print the bound as the answer")
 
 
@@ -141,11 +142,16 @@ def _plan(drawn: "Draw") -> str:
 def _bound(options: argparse.Namespace) -> None:
     from digitrec.batch.audit import bound
 
+    registry = opened_registry(options)
     found = bound(options.result, options.answers)
     if options.json:
         print(json.dumps({**asdict(found), "bound": found.bound}))
-        return
-    print(_words(found))
+    else:
+        print(_words(found))
+    if registry is not None:
+        from digitrec.registry.runs import record_audit
+
+        record_audit(registry, found, shown_name(options.result))
 
 
 def _words(found: "Bound") -> str:

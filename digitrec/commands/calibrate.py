@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from digitrec.commands.parsing import add_command, add_quiet, share, shown_name
 from digitrec.errors import BundleError, InputError
+from digitrec.model.shipped import SHIPPED
 from digitrec.runtime.terminal import decoders_silent
 from digitrec.storage.files import file_name
 
@@ -46,7 +47,7 @@ def add(commands: Any) -> None:
         "--out",
         metavar="FOLDER",
         help="a new folder for a copy of the bundle with the policies; or URI; default: they are "
-        "written into the bundle, but into none that comes with digitrec",
+        "written into the bundle, but into none that comes with digitrec or is in a registry",
     )
     command.add_argument("--json", action="store_true", help="print the policies as the answer")
     add_quiet(command)
@@ -322,8 +323,9 @@ def _where(
         name = shown_name(target)
         return f"bundle       {name}\npictures     {name}/{PICTURES}"
     if any(kept(some) for some in issued.values()):
+        whose = "comes with digitrec" if options.bundle in SHIPPED else "may not be changed"
         return (
-            f"not kept: {options.bundle} comes with digitrec; --out FOLDER writes a copy of it "
+            f"not kept: {shown_name(options.bundle)} {whose}; --out FOLDER writes a copy of it "
             "with these policies"
         )
     raise InputError("these labels carry no policy: nothing was written")

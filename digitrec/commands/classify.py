@@ -9,8 +9,10 @@ from digitrec.commands.parsing import (
     add_ink,
     add_model,
     add_quiet,
+    add_registry,
     add_run,
     answered,
+    opened_registry,
     run_settings,
     shown_out,
 )
@@ -41,6 +43,7 @@ def add(commands: Any) -> None:
         help="accept nothing unless the scans look like those that the error budget was certified "
         "on; default: the summary says so",
     )
+    add_registry(command, "one entry with the figures of this run")
     command.add_argument("--json", action="store_true", help="print _run.json as the answer")
     add_quiet(command)
 
@@ -48,6 +51,7 @@ def add(commands: Any) -> None:
 def _classify(options: argparse.Namespace) -> None:
     from digitrec.batch.classify import classify
 
+    registry = opened_registry(options)
     outcome = classify(
         run_settings(options),
         options.model,
@@ -57,9 +61,12 @@ def _classify(options: argparse.Namespace) -> None:
         source=options.source,
         strict=options.strict,
     )
-    if answered(options, outcome):
-        return
-    print(_summary(outcome.run, shown_out(options)))
+    if not answered(options, outcome):
+        print(_summary(outcome.run, shown_out(options)))
+    if registry is not None and outcome.worked:
+        from digitrec.registry.runs import record_run
+
+        record_run(registry, outcome.run, shown_out(options))
 
 
 def _budget_lines(run: dict[str, Any]) -> list[str]:
@@ -67,11 +74,13 @@ def _budget_lines(run: dict[str, Any]) -> list[str]:
     from digitrec.budget.drift import CLOSE, UNKNOWN, Difference
 
     policy, check = run["policy"], run["check"]
+    registry = run.get("registry")
+    model = run["model_id"] + (f", champion of {registry}" if registry else "")
     if policy is None:
-        return [f"model        {run['model_id']}, no error budget"]
+        return [f"model        {model}, no error budget"]
     whose = f"scans like those of {policy['source'] or policy['labelled']}"
     lines = [
-        f"model        {run['model_id']}",
+        f"model        {model}",
         f"budget       at most {100 * policy['policy']['max_error']:g} % of the accepted are "
         f"wrong, with {100 * policy['certainty']:g} % certainty, if they are {whose}",
     ]

@@ -14,6 +14,7 @@ from digitrec.storage.files import is_uri
 if TYPE_CHECKING:
     from digitrec.batch.run import Outcome, RunSettings
     from digitrec.model.card import Card
+    from digitrec.registry.store import Registry
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,8 +58,27 @@ def add_model(command: Any) -> None:
         default=DEFAULT,
         metavar="BUNDLE",
         help="of those shipped with digitrec: cascade, or its two networks alone, small (the "
-        "report's) and large; or the folder of a bundle or a run; default: cascade",
+        "report's) and large; or the folder of a bundle or a run; or a registry, whose champion it "
+        "is; default: cascade",
     )
+
+
+def add_registry(command: Any, what: str) -> None:
+    """Add `--registry`: the log that gets an entry."""
+    command.add_argument(
+        "--registry",
+        metavar="REGISTRY",
+        help=f"put into the log of this registry {what}: digitrec models show draws them over time",
+    )
+
+
+def opened_registry(options: argparse.Namespace) -> "Registry | None":
+    """Open the registry that `add_registry` asked for, before there is anything to put into it."""
+    if options.registry is None:
+        return None
+    from digitrec.registry.store import open_registry
+
+    return open_registry(options.registry)
 
 
 def add_ink(command: Any) -> None:

@@ -118,6 +118,21 @@ def load_kept(folder: Folder, identity: str) -> Bundle:
     return bundle
 
 
+def champion_before(bundle: Bundle, identity: str) -> Bundle:
+    """Return the bundle of an id, of the registry whose champion a bundle is; else that one.
+
+    Raises:
+        BundleError: it is damaged.
+    """
+    champion = bundle.champion
+    if champion is None or identity == champion.id:
+        return bundle
+    folder = bundle_folder(champion.registry, identity)
+    if not _holds_card(folder):
+        return bundle
+    return replace(load_kept(folder, identity), champion=replace(champion, id=identity))
+
+
 def load_folder(folder: Folder) -> Bundle:
     """Load the bundle in a folder: check its files, or its members, and its ids against its card.
 
@@ -307,6 +322,7 @@ def save_cascade(
     hand_over: float,
     calibration: Calibration,
     ink: bytes | None = None,
+    parent_id: str | None = None,
 ) -> None:
     """Write a cascade without a scorecard: copies of its members, and its card.
 
@@ -318,6 +334,7 @@ def save_cascade(
         calibration: how the two together are understood.
         ink: the ink network's ONNX file that takes the place of the members' own; None: they keep
             theirs.
+        parent_id: the id of the cascade whose members these are retrained from.
 
     Raises:
         BundleError: a member is no bundle, or a cascade itself.
@@ -332,7 +349,7 @@ def save_cascade(
     card = Card(
         id=cascade_id([card.id for card, _ in members], hand_over),
         calibration_id="",
-        parent_id=None,
+        parent_id=parent_id,
         architecture=CASCADE,
         recipe={},
         data={},

@@ -82,7 +82,7 @@ class Champion:
     """The bundle in use of a registry."""
 
     id: str
-    registry: str  # what the user called it, without passwords
+    registry: Folder
     since: int  # the entry that made it the champion
 
 
@@ -163,7 +163,7 @@ def champion_of(registry: Folder, numbers: Sequence[int]) -> Champion:
         raise InputError(
             f"the registry {registry.name} has no champion yet: digitrec models promote names one"
         )
-    return Champion(last.champion, registry.name, last.header.since)
+    return Champion(last.champion, registry, last.header.since)
 
 
 def bundle_folder(registry: Folder, identity: str) -> Folder:
