@@ -24,6 +24,15 @@ SCHEMA_VERSION = 1
 REGISTRATION, GATE, PROMOTION, ROLLBACK = "registration", "gate", "promotion", "rollback"
 REMOVAL, RUN, AUDIT = "removal", "run", "audit"
 FIGURES = (RUN, AUDIT)  # what was done with a champion: they say nothing of bundles or data
+# What their entries tell that is followed from one to the next, and of which type it is.
+OWN: dict[str, dict[str, Any]] = {
+    REGISTRATION: {"bundle": str, "calibration_id": str, "parent": str | None},
+    PROMOTION: {"bundle": str, "replaces": str | None, "below": int | None, "why": str},
+    ROLLBACK: {"bundle": str, "replaces": str | None, "below": int | None},
+    GATE: {"bundle": str, "passed": bool},
+    RUN: {"run_id": str, "finished": str, "model_id": str, "counts": dict, "check": dict | None},
+    AUDIT: {"run_id": str, "model_id": str, "answered": int, "wrong": int, "bound": float},
+}
 # An entry that is empty is being written, on a file system without hard links, or its writer died.
 LOOK_SECONDS, LOOKS = 0.1, 10
 
@@ -37,7 +46,7 @@ class Header:
     time: str  # ISO 8601, UTC
     kind: str  # see REGISTRATION and the others
     champion: str | None  # the id of the bundle in use as of this entry; None: none yet
-    since: int | None  # the entry that made it the champion
+    since: int | None  # the promotion or rollback that made it the champion
     before: int | None  # the last entry before this one that is about bundles or data, not a run
     schema_version: int = SCHEMA_VERSION
 
@@ -83,7 +92,7 @@ class Champion:
 
     id: str
     registry: Folder
-    since: int  # the entry that made it the champion
+    since: int  # the promotion or rollback that made it the champion
 
 
 def entry_name(number: int) -> str:
@@ -110,7 +119,7 @@ def read_entry(registry: Folder, number: int) -> Entry | None:
     for look in range(LOOKS):
         if content := registry.read(entry_name(number)):
             try:
-                return _parsed(content, number)
+                return parse_entry(content, number)
             except ValueError as why:
                 raise InputError(
                     f"{registry.name}/{entry_name(number)} is damaged ({why}): put it back from a "
@@ -121,8 +130,12 @@ def read_entry(registry: Folder, number: int) -> Entry | None:
     return None
 
 
-def _parsed(content: bytes, number: int) -> Entry:
-    """Check an entry's header, and part it from what the entry tells."""
+def parse_entry(content: bytes, number: int) -> Entry:
+    """Check what an entry's file holds, and part the header from what the entry tells.
+
+    Raises:
+        ValueError: something is missing, or of another type; it says what.
+    """
     import msgspec
 
     told = json.loads(content)
@@ -133,7 +146,11 @@ def _parsed(content: bytes, number: int) -> Entry:
     header = msgspec.convert(told, Header, strict=True)
     if header.number != number:
         raise ValueError(f"it is number {header.number}")
-    return Entry(header, {name: value for name, value in told.items() if name not in HEADER})
+    own = {name: value for name, value in told.items() if name not in HEADER}
+    for name, types in OWN.get(header.kind, {}).items():
+        if name not in own or not isinstance(own[name], types):
+            raise ValueError(f"it has no {name}, or not as a {header.kind} has it")
+    return Entry(header, own)
 
 
 def last_entry(registry: Folder, numbers: Sequence[int]) -> Entry | None:

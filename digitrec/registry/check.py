@@ -81,9 +81,11 @@ def _named(entry: Entry, by_number: dict[int, Entry]) -> Iterator[str]:
     name, bundle = entry_name(entry.number), entry.fields.get("bundle")
     if entry.header.champion != bundle:
         yield f"{name} makes {bundle} the champion, and names {entry.header.champion} as such"
-    since = by_number.get(entry.header.since or 0)
-    if since is not None and since.fields.get("bundle") != bundle:
-        yield f"{name} leads back to {entry_name(since.number)}, which is not about {bundle}"
+    if entry.header.since != entry.number:
+        yield f"{name} makes {bundle} the champion, and says that {entry.header.since} did"
+    below = by_number.get(entry.fields.get("below") or 0)
+    if below is not None and below.kind not in (PROMOTION, ROLLBACK):
+        yield f"{name} lies on {entry_name(below.number)}, which made no champion"
     registered = any(
         one.kind == REGISTRATION and one.fields.get("bundle") == bundle
         for number, one in by_number.items()

@@ -70,9 +70,9 @@ def _run(entry: Entry) -> RunFigures:
     return RunFigures(
         time=told["finished"],
         model_id=told["model_id"],
-        scans=told["counts"]["inputs"],
-        review_share=told["review_share"],
-        expected_error=told["expected_error"],
+        scans=told["counts"].get("inputs", 0),
+        review_share=told.get("review_share"),
+        expected_error=told.get("expected_error"),
         verdict=check.get("verdict"),
         distance=check.get("distance"),
     )

@@ -1,60 +1,30 @@
-"""A registry: bundles that never change, and one log of numbered entries that says the rest.
+"""A registry: bundles that never change, and one log of numbered entries that says the rest."""
 
-Whoever writes reads the last entry, and creates the next number with what follows from it; if
-another was there first, the number is taken, and it is tried again from what the other wrote. So
-all entries are in one order, and each was written by somebody who knew all before it.
-"""
-
-import json
-import random
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from digitrec.errors import BundleError, InputError, RunError
 from digitrec.model.bundle import Bundle, copy_kept, find_bundle, load_folder, load_kept
 from digitrec.model.champion import (
     BUNDLES,
-    FIGURES,
-    HEADER,
     LOG,
     PROMOTION,
     REGISTRATION,
     ROLLBACK,
     Entry,
-    Header,
     bundle_folder,
-    entry_name,
     entry_numbers,
-    last_entry,
-    read_entry,
 )
 from digitrec.model.shipped import DEFAULT
+from digitrec.registry import check
+from digitrec.registry.log import Told, all_entries, append, entry_of, history, newest
 from digitrec.storage.folder import Folder, open_folder, within
 from digitrec.storage.lock import LOCK
 from digitrec.storage.once import create
 
 DATA = "data"  # the scans of corrections
-IN_FLIGHT = 16  # entries that are read at a time
-# Another one has the number: so long is waited at most after the first time, and so often tried.
-WAIT_SECONDS, ATTEMPTS = 0.01, 500
-
-
-@dataclass(frozen=True, slots=True)
-class _Aim:
-    """Which bundle is to be the champion, by which entry; None: by the one that says so now."""
-
-    bundle: str
-    since: int | None = None
-
-
-# What an entry tells, given the one before it; None: there is nothing to tell.
-Told = Callable[[Entry | None], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +41,7 @@ class Registry:
 
     def last(self) -> Entry | None:
         """Return the last entry of its log; None: there is none yet."""
-        return last_entry(self.folder, entry_numbers(self.folder))
+        return newest(self.folder)
 
     def champion(self) -> str | None:
         """Return the id of the bundle in use; None: none is yet."""
@@ -83,12 +53,7 @@ class Registry:
         Raises:
             InputError: one is damaged.
         """
-        numbers = entry_numbers(self.folder)[::-1]
-        with ThreadPoolExecutor(IN_FLIGHT if self.folder.remote else 1) as pool:
-            for k in range(0, len(numbers), 8 * IN_FLIGHT):
-                some = numbers[k : k + 8 * IN_FLIGHT]
-                found = pool.map(lambda number: read_entry(self.folder, number), some)
-                yield from (entry for entry in found if entry is not None)
+        return all_entries(self.folder)
 
     def history(self) -> Iterator[Entry]:
         """Read the entries that tell of bundles and data, the newest first: all but runs' figures.
@@ -96,7 +61,7 @@ class Registry:
         Raises:
             InputError: one is damaged.
         """
-        return _history(self.folder, self.last())
+        return history(self.folder, self.last())
 
     def entry(self, number: int) -> Entry:
         """Read an entry of its log.
@@ -104,7 +69,7 @@ class Registry:
         Raises:
             InputError: it is damaged, or there is none.
         """
-        return _entry(self.folder, number)
+        return entry_of(self.folder, number)
 
     def bundle(self, identity: str) -> Bundle:
         """Load one of its bundles.
@@ -152,7 +117,7 @@ class Registry:
             InputError: the registry can't be written to, or its log is damaged.
             OSError: it can't be written.
         """
-        entry = self._append(kind, lambda last: told)
+        entry = append(self.folder, self.location, kind, lambda last: told)
         assert entry is not None
         return entry
 
@@ -186,7 +151,12 @@ class Registry:
             "calibration_id": card.calibration_id,
             "parent": card.parent_id if parent is None else parent,
         }
-        self._append(REGISTRATION, lambda last: None if self._has(last, card.id) else told)
+        append(
+            self.folder,
+            self.location,
+            REGISTRATION,
+            lambda last: None if self._has(last, card.id) else told,
+        )
         return card.id
 
     def promote(self, identity: str, *, expected: str | None, why: str) -> Entry:
@@ -218,7 +188,7 @@ class Registry:
             below = None if last is None else last.header.since
             return {"bundle": identity, "why": why, "replaces": champion, "below": below}
 
-        return self._named(PROMOTION, _Aim(identity), told)
+        return self._named(PROMOTION, identity, told)
 
     def rollback(self, to: str | None = None) -> Entry:
         """Make the bundle the champion again that was it before the last promotion that stands.
@@ -235,8 +205,8 @@ class Registry:
             OSError: it can't be written.
         """
         before = self.last()
-        aim = self._aim(before, to)
-        self.bundle(aim.bundle)
+        bundle, below = self._aim(before, to)
+        self.bundle(bundle)
 
         def told(last: Entry | None) -> dict[str, Any]:
             if last is None or before is None or last.header.since != before.header.since:
@@ -244,66 +214,48 @@ class Registry:
                     f"{last and last.champion} was made the champion of {self.name} meanwhile: "
                     "look again, with digitrec models list"
                 )
-            below = {} if aim.since else {"below": last.header.since}
-            return {"bundle": aim.bundle, "replaces": last.champion, **below}
+            return {"bundle": bundle, "replaces": last.champion, "below": below}
 
-        return self._named(ROLLBACK, aim, told)
+        return self._named(ROLLBACK, bundle, told)
 
     def check(self) -> list[str]:
         """Return what is wrong with it, each in words; empty: nothing."""
-        from digitrec.registry.check import problems
-
-        return problems(self)
+        return check.problems(self)
 
     def leftovers(self) -> list[str]:
         """Return what was left half-written by somebody who was stopped, in words: harmless."""
-        from digitrec.registry.check import leftovers
+        return check.leftovers(self)
 
-        return leftovers(self)
+    def _aim(self, last: Entry | None, to: str | None) -> tuple[str, int | None]:
+        """Find what a rollback leads to: the bundle, and the promotion that stands below it then.
 
-    def _aim(self, last: Entry | None, to: str | None) -> _Aim:
-        """Find what a rollback leads to, along the promotions that stand."""
+        Promotions lie on each other, `below` tells of each on which; a rollback takes some away.
+        """
         if last is None or last.header.since is None:
             raise InputError(f"the registry {self.name} has no champion yet")
         if to is not None:
             if to == last.champion:
                 raise InputError(f"{to} is the champion of {self.name} already")
             self._check_has(last, to)
-        standing = self.entry(last.header.since)
-        while (below := standing.fields["below"]) is not None:
-            standing = self.entry(below)
-            bundle = standing.fields["bundle"]
-            if to in (None, bundle):
-                return _Aim(bundle, below)
+        below = self.entry(last.header.since).fields["below"]
+        while below is not None:
+            fields = self.entry(below).fields
+            if to in (None, fields["bundle"]):
+                return str(fields["bundle"]), fields["below"]
+            below = fields["below"]
         if to is None:
             raise InputError(f"{self.name} had no champion before {last.champion}")
-        return _Aim(to)
+        return to, last.header.since
 
-    def _named(self, kind: str, aim: _Aim, told: Told) -> Entry:
-        entry = self._append(kind, told, aim)
+    def _named(self, kind: str, champion: str, told: Told) -> Entry:
+        entry = append(self.folder, self.location, kind, told, champion)
         assert entry is not None
         return entry
-
-    def _append(self, kind: str, told: Told, aim: _Aim | None = None) -> Entry | None:
-        """Add an entry under the next number; what it tells is asked for again if that is taken."""
-        for failures in range(ATTEMPTS):
-            numbers = entry_numbers(self.folder)
-            last = last_entry(self.folder, numbers)
-            if (fields := told(last)) is None:
-                return None
-            number = numbers[-1] + 1 if numbers else 1
-            entry = Entry(_header(number, kind, last, aim), dict(fields))
-            assert not HEADER & set(fields)
-            content = json.dumps(entry.to_json(), indent=2, ensure_ascii=False) + "\n"
-            if create(self.folder, self.location, entry_name(number), content.encode()):
-                return entry
-            time.sleep(random.uniform(0, WAIT_SECONDS * min(failures + 1, 20)))  # noqa: S311
-        raise RunError(f"too many write to the registry {self.name}: try again")
 
     def _has(self, last: Entry | None, identity: str) -> bool:
         return any(
             entry.kind == REGISTRATION and entry.fields["bundle"] == identity
-            for entry in _history(self.folder, last)
+            for entry in history(self.folder, last)
         )
 
     def _check_has(self, last: Entry | None, identity: str) -> None:
@@ -312,46 +264,6 @@ class Registry:
                 f"the registry {self.name} has no bundle {identity}: digitrec models list names "
                 "those that it has"
             )
-
-
-def _header(number: int, kind: str, last: Entry | None, aim: _Aim | None) -> Header:
-    """Return the header of the entry that follows another one."""
-    champion = since = before = None
-    if last is not None:
-        champion, since = last.champion, last.header.since
-        before = last.header.before if last.kind in FIGURES else last.number
-    if aim is not None:
-        champion, since = aim.bundle, aim.since or number
-    return Header(
-        number=number,
-        token=uuid.uuid4().hex,
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        kind=kind,
-        champion=champion,
-        since=since,
-        before=before,
-    )
-
-
-def _history(registry: Folder, last: Entry | None) -> Iterator[Entry]:
-    """Read the entries of bundles and data from one on, the newest first."""
-    while last is not None:
-        if last.kind not in FIGURES:
-            yield last
-        last = None if last.header.before is None else _entry(registry, last.header.before)
-
-
-def _entry(registry: Folder, number: int) -> Entry:
-    try:
-        entry = read_entry(registry, number)
-    except FileNotFoundError:
-        entry = None
-    if entry is None:
-        raise InputError(
-            f"{registry.name}/{entry_name(number)} is missing: put it back from a copy; digitrec "
-            "models check says what else is"
-        )
-    return entry
 
 
 def open_registry(location: str) -> Registry:
