@@ -20,12 +20,14 @@ EVALUATION_BATCH = 500
 class Labelled:
     """Images uint8 [N, 28, 28] and labels int64 [N] on one device; label 10 is no digit.
 
-    `strengths`, float32 [N], say how much of a recipe's augmentation each image gets.
+    `strengths`, float32 [N], say how much of a recipe's augmentation each image gets. The last
+    `corrections` images are what people corrected.
     """
 
     images: Tensor
     labels: Tensor
     strengths: Tensor
+    corrections: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -36,6 +38,7 @@ def labelled(
     labels: NDArray[np.uint8],
     device: torch.device,
     strengths: NDArray[np.float32] | None = None,
+    corrections: int = 0,
 ) -> Labelled:
     """Put images uint8 [N, 28, 28] and labels uint8 [N] on `device` (copied: torch may write)."""
     if strengths is None:
@@ -44,6 +47,7 @@ def labelled(
         torch.tensor(images, device=device),
         torch.tensor(labels, device=device).to(torch.int64),
         torch.tensor(strengths, device=device),
+        corrections,
     )
 
 
@@ -65,6 +69,33 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=generator)
 
 
+def epoch_batches(data: Labelled, recipe: Recipe, epoch: int) -> list[Tensor]:
+    """Return the epoch's batches, int64 [B] each: shuffled, each with its share of corrections.
+
+    Without corrections every image is in one batch. With them a batch has as many as the recipe
+    says, however few there are, and all are used equally often; of the rest an epoch of so many
+    steps sees other images than the one before.
+    """
+    known = len(data) - data.corrections
+    corrected = round(recipe.corrections * recipe.batch_size) if data.corrections else 0
+    if not corrected and recipe.steps is None:
+        return list(epoch_order(len(data), recipe.seed, epoch).split(recipe.batch_size))
+    others = recipe.batch_size - corrected
+    steps = recipe.steps or -(-known // others)
+    old = _in_turn(known, steps * others, recipe.seed, epoch)
+    new = known + _in_turn(data.corrections, steps * corrected, recipe.seed + 1, epoch)
+    return list(torch.cat([old.view(steps, others), new.view(steps, corrected)], 1))
+
+
+def _in_turn(count: int, wanted: int, seed: int, epoch: int) -> Tensor:
+    """Return the next so many of endless shuffles of `count` items: int64 [wanted]."""
+    first = (epoch - 1) * wanted
+    turns = range(first // max(count, 1), -(-(first + wanted) // max(count, 1)))
+    shuffled = [epoch_order(count, seed, turn) for turn in turns]
+    begin = first % max(count, 1)
+    return torch.cat([*shuffled, torch.empty(0, dtype=torch.int64)])[begin : begin + wanted]
+
+
 def train_epoch(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -73,6 +104,7 @@ def train_epoch(
     epoch: int,
     rank: int = 0,
     world_size: int = 1,
+    champion: nn.Module | None = None,
 ) -> Tensor:
     """Train one epoch; give the sum of the losses of this worker's images, float32 scalar.
 
@@ -80,10 +112,20 @@ def train_epoch(
     `recipe.batch_size` images. The loss is scaled so that averaging the gradients over the
     workers, as DistributedDataParallel does, gives the gradient of the whole batch's mean loss,
     also where the batch does not divide evenly.
+
+    Args:
+        network: is trained.
+        optimizer: its own.
+        data: on its device.
+        recipe: says how.
+        epoch: from 1 on.
+        rank: of this worker.
+        world_size: how many there are.
+        champion: the network that is to be agreed with on all but corrections; see `distilled`.
     """
     network.train()
     device = data.images.device
-    batches = epoch_order(len(data), recipe.seed, epoch).to(device).split(recipe.batch_size)
+    batches = [batch.to(device) for batch in epoch_batches(data, recipe, epoch)]
     # Other numbers than the shuffle's, of this epoch and worker alone: resumed, it is the same.
     generator = torch.Generator(device).manual_seed(
         (recipe.seed * 1_000_003 + epoch) * 1_009 + 1 + rank
@@ -94,7 +136,16 @@ def train_epoch(
         images = unit(data.images[mine])
         if recipe.augments:
             images = augment(images, recipe, generator, data.strengths[mine])
-        loss = loss_of(network(standardize(images)), data.labels[mine], junk=recipe.junk > 0)
+        scaled = standardize(images)
+        logits, labels = network(scaled), data.labels[mine]
+        if champion is None:
+            loss = loss_of(logits, labels, junk=recipe.junk > 0)
+        else:
+            corrected = mine >= len(data) - data.corrections
+            loss = loss_of(logits[corrected], labels[corrected], junk=recipe.junk > 0)
+            with torch.no_grad():
+                told = champion(scaled[~corrected])
+            loss = loss + distilled(logits[~corrected], told, junk=recipe.junk > 0)
         for group in optimizer.param_groups:
             progress = (epoch - 1 + number / len(batches)) / recipe.epochs
             group["lr"] = learning_rate_at(recipe, progress)
@@ -117,6 +168,19 @@ def loss_of(logits: Tensor, labels: Tensor, *, junk: bool) -> Tensor:
     if junk:
         logits = F.pad(logits, (0, 1))
     return F.cross_entropy(logits, labels, reduction="sum")
+
+
+def distilled(logits: Tensor, told: Tensor, *, junk: bool) -> Tensor:
+    """Return how far logits float32 [N, 10] are from what a champion says, float32 [N, 10].
+
+    The sum of the divergences of the two distributions (Hinton et al., "Distilling the knowledge
+    in a neural network", 2015): 0 where they are the same. So a network keeps what it is certain
+    of and what it doubts, where labels would make it certain of what it has seen often.
+    """
+    if junk:
+        logits, told = F.pad(logits, (0, 1)), F.pad(told, (0, 1))
+    said, wanted = F.log_softmax(logits, 1), F.log_softmax(told, 1)
+    return F.kl_div(said, wanted, reduction="sum", log_target=True)
 
 
 @torch.inference_mode()

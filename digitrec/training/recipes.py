@@ -54,6 +54,11 @@ class Recipe:
     junk: int = 0  # drawn scans that show no digit
     papers: int = 0  # drawn papers, written or empty, as a closer look reads them
     ink: str | None = None  # id of the ink network that looks; None: the one that digitrec ships
+    # Of a run that goes on from a bundle, the champion; see `further`.
+    start: str | None = None  # its id
+    corrections: float = 0.0  # share of each batch that people corrected
+    distilled: bool = False  # of all else it is to say what the champion does, not what labels say
+    steps: int | None = None  # an epoch; None: as many as it has batches
     # How far `augment` goes: each image by a random share of these.
     clean_share: float = 0.0  # share of the images that stay as they are
     drawn_strength: float = 1.0  # of it all, on what is drawn: it varies of itself
@@ -78,6 +83,10 @@ class Recipe:
         check_counts(batch_size=self.batch_size, epochs=self.epochs)
         check_rates(learning_rate=self.learning_rate, temperature=self.temperature)
         check_seed(self.seed)
+        if self.steps is not None:
+            check_counts(steps=self.steps)
+        if not 0 <= self.corrections < 1:
+            raise ValueError(f"corrections must be from 0 to below 1, not {self.corrections:g}")
         for field, known in (
             ("network", ("small", "large")),
             ("schedule", ("constant", "one-cycle")),
@@ -183,3 +192,31 @@ RECIPES = {
     ("robust", "small"): ROBUST,
     ("robust", "large"): ROBUST_LARGE,
 }
+
+# How a champion's network learns from corrections: the learning rate, by network.
+FURTHER = {"small": 0.003, "large": 0.001}
+
+
+def further(recipe: Recipe, champion: str, epochs: int | None = None) -> Recipe:
+    """Return the recipe by which a bundle's network learns on, from corrections too.
+
+    A quarter of each batch is corrections, with their labels; the rest is what the recipe has had
+    before, and there the network is to say what it said: so it forgets nothing.
+
+    Args:
+        recipe: by which the network was trained.
+        champion: the bundle's id.
+        epochs: of 340 steps each; None: 4.
+    """
+    return replace(
+        recipe,
+        name=f"{recipe.name.removesuffix('-further')}-further",
+        epochs=epochs or 4,
+        learning_rate=FURTHER[recipe.network],
+        schedule="one-cycle",
+        batch_norm=False,
+        start=champion,
+        corrections=0.25,
+        distilled=True,
+        steps=340,
+    )

@@ -49,6 +49,10 @@ class TrainSettings(RunOptions):
     recipe: Recipe
 
 
+# The name of the part with what people corrected; it comes last.
+CORRECTIONS = "corrections"
+
+
 @dataclass(frozen=True, slots=True)
 class Material:
     """What is learnt from, by name, and what each epoch is measured on."""
@@ -113,7 +117,8 @@ def train_on(
         check_lock = folder.begin(recipe)
         with text_log(folder.local / TEXT_LOG):
             data = joined(parts), material.measuring, strengths(parts, recipe)
-            training = _training(recipe, data, start)
+            corrections = len(parts[CORRECTIONS][1]) if CORRECTIONS in parts else 0
+            training = _training(recipe, data, start, corrections)
             weights, records = fit(training, settings, folder, check_lock, use_gpu=use_gpu)
             network = _network(recipe, weights)
             _save(recipe, folder.local / BUNDLE, network, material, ink, start)
@@ -124,11 +129,18 @@ def train_on(
     return Trained(records, bundle.card)
 
 
-def _training(recipe: Recipe, data: WorkerData, start: Start | None) -> Training[EpochRecord]:
-    weights = None if start is None else start.weights
+def _training(
+    recipe: Recipe, data: WorkerData, start: Start | None, corrections: int
+) -> Training[EpochRecord]:
+    config = {
+        "recipe": recipe,
+        "data": ray.put(data),
+        "start": None if start is None else start.weights,
+        "corrections": corrections,
+    }
     return Training(
         worker=train_worker,
-        config={"recipe": recipe, "data": ray.put(data), "start": weights},
+        config=config,
         record=EpochRecord,
         epochs=recipe.epochs,
         plan=f"recipe {recipe.name}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "

@@ -3,6 +3,7 @@
 It imports little, because every worker process imports it anew.
 """
 
+import copy
 import tempfile
 import time
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from digitrec.training.data import WorkerData
 from digitrec.training.epoch_log import EpochRecord
-from digitrec.training.loop import begin, evaluate, labelled, train_epoch
+from digitrec.training.loop import begin, epoch_batches, evaluate, labelled, train_epoch
 from digitrec.training.recipes import Recipe
 
 STATE = "state.pt"
@@ -30,8 +31,9 @@ def train_worker(config: dict[str, Any]) -> None:
     """Train on one Ray Train worker, from its last checkpoint if there is one.
 
     Args:
-        config: `recipe` (a Recipe), `data`, an object reference to a `WorkerData`, and `start`, the
-            weights to begin with, or None.
+        config: `recipe` (a Recipe), `data`, an object reference to a `WorkerData`, `start`, the
+            weights to begin with, or None, and `corrections`, how many of the last images are
+            such.
     """
     recipe: Recipe = config["recipe"]
     context = ray.train.get_context()
@@ -41,16 +43,22 @@ def train_worker(config: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     data: WorkerData = ray.get(config["data"])
     train_arrays, test_arrays, strengths = data
-    training, test = labelled(*train_arrays, device, strengths), labelled(*test_arrays, device)
+    training = labelled(*train_arrays, device, strengths, config["corrections"])
+    test = labelled(*test_arrays, device)
     network, optimizer = begin(recipe, device)
+    champion = None
     if config["start"] is not None:
         network.load_state_dict(config["start"])
+        champion = copy.deepcopy(network).eval() if recipe.distilled else None
     records = restore(network, optimizer, EpochRecord)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network
     for epoch in range(len(records) + 1, recipe.epochs + 1):
         start = time.perf_counter()
-        train_sum = train_epoch(replica, optimizer, training, recipe, epoch, rank, world_size)
-        train_loss = over_workers(train_sum, world_size) / len(training)
+        train_sum = train_epoch(
+            replica, optimizer, training, recipe, epoch, rank, world_size, champion
+        )
+        images = sum(map(len, epoch_batches(training, recipe, epoch)))
+        train_loss = over_workers(train_sum, world_size) / images
         seconds = time.perf_counter() - start
         test_loss, test_accuracy = (
             over_workers(evaluate(network, test, rank, world_size), world_size) / len(test)
@@ -63,7 +71,7 @@ def train_worker(config: dict[str, Any]) -> None:
                 test_accuracy=test_accuracy,
                 learning_rate=optimizer.param_groups[0]["lr"],
                 seconds=seconds,
-                images_per_second=len(training) / seconds,
+                images_per_second=images / seconds,
             )
         )
         report(network, optimizer, records, rank)

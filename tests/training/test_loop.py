@@ -6,7 +6,15 @@ import torch
 from torch import nn
 
 from digitrec.model.network import DigitNet
-from digitrec.training.loop import Labelled, epoch_order, evaluate, labelled, loss_of, train_epoch
+from digitrec.training.loop import (
+    Labelled,
+    epoch_batches,
+    epoch_order,
+    evaluate,
+    labelled,
+    loss_of,
+    train_epoch,
+)
 from digitrec.training.recipes import REPORT, ROBUST, Recipe
 
 CPU = torch.device("cpu")
@@ -164,3 +172,37 @@ def test_a_worker_whose_share_of_a_batch_is_empty_goes_on(data: Labelled) -> Non
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     assert train_epoch(model, optimizer, data, recipe, 1, rank=3, world_size=4) > 0
+
+
+def test_each_batch_has_its_share_of_corrections_and_all_are_used_alike(data: Labelled) -> None:
+    some = replace(data, corrections=7)  # of 103
+    recipe = replace(REPORT, batch_size=8, corrections=0.25, steps=21)
+    epochs = [torch.stack(epoch_batches(some, recipe, epoch)) for epoch in (1, 2)]
+    for batches in epochs:
+        assert batches.shape == (21, 8)
+        assert ((batches >= 96).sum(1) == 2).all()
+    seen = torch.cat(epochs).flatten().bincount(minlength=103)
+    # 252 places for 96 others, 84 for 7 corrections.
+    assert set(seen[:96].tolist()) == {2, 3}
+    assert set(seen[96:].tolist()) == {12}
+    assert not torch.equal(*epochs)
+    assert torch.equal(torch.stack(epoch_batches(some, recipe, 2)), epochs[1])
+
+
+def test_without_corrections_each_image_is_in_one_batch(data: Labelled) -> None:
+    batches = epoch_batches(data, replace(REPORT, batch_size=10), 3)
+    assert sorted(torch.cat(batches).tolist()) == list(range(103))
+
+
+def test_who_agrees_with_the_champion_has_nothing_to_learn_but_corrections(data: Labelled) -> None:
+    champion = network().eval()
+    keeper = KeepsGradients(list((model := network()).parameters()))
+    model.load_state_dict(champion.state_dict())
+    recipe = replace(REPORT, batch_size=103, junk=1)
+    loss = train_epoch(model, keeper, data, recipe, 1, champion=champion)
+    assert loss.abs() < 1e-4
+    assert keeper.gradients[0].norm() < 1e-4
+    corrected = replace(data, corrections=3)
+    recipe = replace(recipe, batch_size=100, corrections=0.03)
+    train_epoch(model, keeper, corrected, recipe, 1, champion=champion)
+    assert keeper.gradients[1].norm() > 1e-3
