@@ -86,16 +86,34 @@ def _lock(path: str, name: str) -> int:
             # too, and whoever closes the file elsewhere in it does not drop the lock.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_file(path, file):
+                _say_whose(file)
                 return file
         except (BlockingIOError, PermissionError) as why:
+            who = _whose(file)
             _close(file)
             raise InputError(
-                f"another run is writing to {name}: wait for it, or choose another --out"
+                f"another run is writing to {name}{who}: wait for it, or choose another folder"
             ) from why
         except OSError as why:
             _close(file)
             raise InputError(f"{name} can't be locked: {why.strerror}") from why
         _close(file)  # its owner deleted it between the two calls
+
+
+def _say_whose(file: int) -> None:
+    """Write into a file that is locked by whom, for others to read."""
+    with suppress(OSError):  # it is locked all the same
+        os.ftruncate(file, 0)
+        os.pwrite(file, _lease(""), 0)
+
+
+def _whose(file: int) -> str:
+    """Return by whom a file is locked, in words; empty where that is not known."""
+    try:
+        lease = _parsed(os.pread(file, 1000, 0))
+    except OSError:
+        lease = None
+    return f" ({lease['host']}, process {lease['pid']})" if lease else ""
 
 
 def _is_file(path: str, file: int) -> bool:

@@ -188,7 +188,9 @@ def test_two_runs_of_one_process_are_kept_apart_as_well(tmp_path: Path) -> None:
                 exclusive(open_folder(str(path)), str(path)),
             ):
                 pass
-        assert "another run is writing to" in another_process(tmp_path)
+        told = another_process(tmp_path)
+        assert "another run is writing to" in told
+        assert f"process {os.getpid()}" in told  # whom to ask
     with exclusive(folder, str(tmp_path)):
         pass
     assert another_process(tmp_path) == "inside\n"
