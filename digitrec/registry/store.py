@@ -272,17 +272,25 @@ def open_registry(location: str) -> Registry:
     Raises:
         InputError: there is none, or the filesystem can't be opened.
     """
+    if not is_registry(location):
+        raise InputError(
+            f"{open_folder(location).name} is no registry: digitrec retrain --registry makes one, "
+            "or digitrec models promote"
+        )
+    return Registry(open_folder(location), location)
+
+
+def is_registry(location: str) -> bool:
+    """Return whether there is a registry.
+
+    Raises:
+        InputError: the filesystem can't be opened, or not be looked into.
+    """
     folder = open_folder(location)
     try:
-        numbers = entry_numbers(folder)
+        return bool(entry_numbers(folder))
     except (OSError, ValueError) as why:
         raise InputError(f"{folder.name} can't be looked into ({why})") from why
-    if not numbers:
-        raise InputError(
-            f"{folder.name} is no registry: digitrec retrain --registry makes one, or digitrec "
-            "models promote"
-        )
-    return Registry(folder, location)
 
 
 def make_registry(location: str, model: str = DEFAULT) -> Registry:
