@@ -66,6 +66,7 @@ class Answers:
 
     draw: Draw
     labelled: LabelledSet  # 0 to 9, NO_DIGIT
+    rows: list[Drawn]  # the same as a person wrote them
 
     def least_confidence(self, model_id: str) -> float:
         """Return the confidence that all scans had to have to be drawn, as a model reads them.
@@ -219,7 +220,7 @@ def load_answers(location: str) -> Answers:
     if not rows:
         raise InputError(f"{folder / SAMPLE}: number 1 has no label yet: {EXPECTED}")
     scans = [str(folder / row.path) for row in rows]
-    return Answers(draw, LabelledSet(location, scans, labels_of(rows)))
+    return Answers(draw, LabelledSet(location, scans, labels_of(rows)), rows)
 
 
 def _rows(table: Path, columns: Sequence[str]) -> list[tuple[str, Sequence[str]]]:

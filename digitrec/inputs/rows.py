@@ -67,16 +67,7 @@ def csv_columns(
     file: Any, table: str, wanted: Sequence[Sequence[str]]
 ) -> Iterator[list[list[str | None]]]:
     """Yield columns of a CSV or TSV file as text, many rows at a time; see `parquet_columns`."""
-    encoding, header = _encoding(file), file.read(HEADER_BYTES)
-    file.seek(0)
-    text = codecs.getincrementaldecoder(encoding or "utf-8")("replace").decode(header)
-    names: list[str] = []
-    for delimiter in "\t" if ending(table) == TSV else ",;\t":
-        names = next(header_reader.reader(io.StringIO(text), delimiter=delimiter), [])
-        if all(find(names, choices) is not None for choices in wanted):
-            break
-    else:
-        names = next(header_reader.reader(io.StringIO(text)), [])
+    names, delimiter, encoding = _header(file, table, wanted)
     columns = [column(names, choices, table) for choices in wanted]
     reader = csv.open_csv(
         file,
@@ -88,6 +79,26 @@ def csv_columns(
     )
     for batch in reader:
         yield [batch.column(name).to_pylist() for name in columns]
+
+
+def csv_names(file: Any, table: str, wanted: Sequence[Sequence[str]]) -> list[str]:
+    """Return what the columns of a CSV or TSV file are called, in which `wanted` should be."""
+    return _header(file, table, wanted)[0]
+
+
+def _header(
+    file: Any, table: str, wanted: Sequence[Sequence[str]]
+) -> tuple[list[str], str, str | None]:
+    """Read the columns' names; what parts them, the first that gives all wanted; the encoding."""
+    encoding, header = _encoding(file), file.read(HEADER_BYTES)
+    file.seek(0)
+    text = codecs.getincrementaldecoder(encoding or "utf-8")("replace").decode(header)
+    names: list[str] = []
+    for delimiter in "\t" if ending(table) == TSV else ",;\t":
+        names = next(header_reader.reader(io.StringIO(text), delimiter=delimiter), [])
+        if all(find(names, choices) is not None for choices in wanted):
+            return names, delimiter, encoding
+    return next(header_reader.reader(io.StringIO(text)), []), delimiter, encoding
 
 
 def parquet_columns(
