@@ -14,6 +14,7 @@ from typing import Any
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
+from pyarrow import fs
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
 from digitrec.datasets import mnist
@@ -24,6 +25,21 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 SLOW_DOWN = (
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
+
+
+ACCOUNT = "testing"
+
+
+def bucket_of(name: str, server: str) -> str:
+    """Make a bucket named after a test on a server; give the URI of a folder in it."""
+    name = "".join(letter for letter in name if letter.isalpha()).lower()[-40:]
+    store = fs.S3FileSystem(
+        access_key=ACCOUNT, secret_key=ACCOUNT, endpoint_override=server, scheme="http",
+        allow_bucket_creation=True,
+    )  # fmt: skip
+    store.create_dir(name)
+    query = f"scheme=http&endpoint_override={server}&region=us-east-1"
+    return f"s3://{ACCOUNT}:{ACCOUNT}@{name}/result?{query}"
 
 
 class Refusing:

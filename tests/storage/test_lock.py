@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
-from pyarrow import fs
 
 from digitrec.errors import InputError, RunError
 from digitrec.storage import lock
@@ -17,22 +16,13 @@ from digitrec.storage.folder import Folder, open_folder
 from digitrec.storage.lock import PlainStore, exclusive
 from digitrec.storage.s3 import S3Object
 from digitrec.storage.uris import TRIES
-from tests.faults.s3_server import SLOW_DOWN
-
-ACCOUNT = "testing"
+from tests.faults.s3_server import SLOW_DOWN, bucket_of
 
 
 @pytest.fixture
 def bucket(request: pytest.FixtureRequest, s3_server: str) -> str:
     """A folder in a bucket, as a URI."""
-    name = "".join(letter for letter in request.node.name if letter.isalpha()).lower()[-40:]
-    store = fs.S3FileSystem(
-        access_key=ACCOUNT, secret_key=ACCOUNT, endpoint_override=s3_server, scheme="http",
-        allow_bucket_creation=True,
-    )  # fmt: skip
-    store.create_dir(name)
-    query = f"scheme=http&endpoint_override={s3_server}&region=us-east-1"
-    return f"s3://{ACCOUNT}:{ACCOUNT}@{name}/result?{query}"
+    return bucket_of(request.node.name, s3_server)
 
 
 @pytest.fixture(params=["with conditions", "without"])
