@@ -131,9 +131,11 @@ function showCell(place) {
   const item = data.items[k];
   const asRead = label !== "" && label === item.predicted;
   const kind = label === "" ? "" : label === OPEN ? "open" : asRead || isSample ? "right" : "wrong";
-  cell.className = `${kind}${place === cursor ? " current" : ""}`;
+  const isLong = label.length > 1 && !asRead;
+  cell.className = [kind, isLong ? "long" : "", place === cursor ? "current" : ""].join(" ");
   cell.tabIndex = place === cursor ? 0 : -1;
-  cell.lastChild.textContent = label === "" ? "" : asRead ? "✓" : shownLabel(label);
+  const short = data.words[language].short[label] ?? (label && shownLabel(label));
+  cell.lastChild.textContent = asRead ? "✓" : short;
   cell.setAttribute("aria-selected", String(label !== "" && !asRead));
   const parts = [word("scan", { k: place + 1, n: current().items.length })];
   if (item.predicted) {

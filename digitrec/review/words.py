@@ -46,6 +46,7 @@ ENGLISH: dict[str, Any] = {
     "what": "What is it?",
     "blank": "blank",
     "not-a-digit": "not a digit",
+    "short": {"not-a-digit": "no digit"},
     "clear": "Take back",
     "undo": "Undo",
     "confidence": "Confidence",
@@ -119,6 +120,7 @@ CHINESE: dict[str, Any] = {
     "what": "这是什么？",
     "blank": "空白",
     "not-a-digit": "不是数字",
+    "short": {"not-a-digit": "非数字"},
     "clear": "取消答案",
     "undo": "撤销",
     "confidence": "置信度",
@@ -151,7 +153,18 @@ CHINESE: dict[str, Any] = {
     "said_loaded": "已载入 {n} 个答案。",
     "said_other": "此文件是另一页面的进度，或不是进度文件。",
     "said_no_store": "此浏览器无法保存进度：离开前请保存到文件。",
-    "reasons": {"low-confidence": "置信度低", "not-a-digit": "可能不是数字"},
+    # By what a policy says: see `digitrec.model.policy`.
+    "reasons": {
+        "low-confidence: its confidence is ": "置信度低：",
+        "not-a-digit: its digit score is ": "可能不是数字：得分 ",
+        "unclear: that anything is written there is ": "不清楚是否有字：",
+        "not-supported: the error budget was certified on scans that look otherwise": (
+            "与认证误差预算所用的图像不同"
+        ),
+        " likely, ": "，",
+        ", ": "，",
+        " is needed": "（需达到）",
+    },
     # By the beginnings of `Normalized.notes`, longer ones first.
     "odd": {
         "looked at closely": "经仔细查看",
