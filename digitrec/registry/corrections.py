@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -108,7 +108,7 @@ class _Given:
     remotes: tuple[Remote, ...] = ()
 
 
-def read_corrections(files: Sequence[str]) -> tuple[list[Scan], list[Problem]]:
+def read_corrections(files: Sequence[str], source: str = "") -> tuple[list[Scan], list[Problem]]:
     """Read corrections, and the scans that they speak of.
 
     Args:
@@ -116,6 +116,7 @@ def read_corrections(files: Sequence[str]) -> tuple[list[Scan], list[Problem]]:
             the table, and maybe those of `MORE`; in Parquet also `content`: a scan's own bytes),
             folders of class folders (`0` to `9`), and folders of an answered `audit draw`; of this
             machine or URIs.
+        source: of the scans of which no file says it.
 
     Returns:
         Every scan that can be used once, in the order in which they came first; and what can't be:
@@ -130,7 +131,7 @@ def read_corrections(files: Sequence[str]) -> tuple[list[Scan], list[Problem]]:
     for file in files:
         given = _given(file)
         problems += given.problems
-        scans += _opened(given, problems)
+        scans += _opened(given, source, problems)
     return _agreed(scans, problems), problems
 
 
@@ -267,7 +268,7 @@ def _share(text: str) -> float | None:
     return share if 0 <= share <= 1 else None
 
 
-def _opened(given: _Given, problems: list[Problem]) -> Iterator[Scan]:
+def _opened(given: _Given, source: str, problems: list[Problem]) -> Iterator[Scan]:
     """Yield the scans that can be opened and decoded; list the others."""
     paths = [row.scan for row in given.rows if isinstance(row.scan, str)]
     coming = contents(paths, given.remotes)
@@ -280,7 +281,8 @@ def _opened(given: _Given, problems: list[Problem]) -> Iterator[Scan]:
         except ScanError as why:
             problems.append(Problem(row.said.file, row.said.row, f"{row.said.path}: {why}"))
         else:
-            yield Scan(content, hashlib.sha256(content).hexdigest(), row.said)
+            said = replace(row.said, source=row.said.source or source)
+            yield Scan(content, hashlib.sha256(content).hexdigest(), said)
 
 
 def _agreed(scans: Sequence[Scan], problems: list[Problem]) -> list[Scan]:
