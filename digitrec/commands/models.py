@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digitrec.commands.models_forget import add_forget
 from digitrec.commands.models_tables import beside, listed, over_time, scored, when
 from digitrec.commands.parsing import add_command, shown_name
 from digitrec.errors import RunError
@@ -33,6 +34,7 @@ def add(commands: Any) -> None:
     _add_check(kinds)
     _add_promote(kinds)
     _add_rollback(kinds)
+    add_forget(kinds)
 
 
 def _add_list(kinds: Any) -> None:
@@ -197,16 +199,18 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
+    from digitrec.registry.check import look_through
+
     registry = _opened(options)
-    problems, leftovers = registry.check(), registry.leftovers()
+    found = look_through(registry)
     if options.json:
-        print(json.dumps({"problems": problems, "leftovers": leftovers}))
+        print(json.dumps(asdict(found)))
     else:
-        for title, lines in (("wrong", problems), ("left over", leftovers)):
+        for title, lines in (("wrong", found.problems), ("left over", found.leftovers)):
             for line in lines:
                 print(f"{title:<13}{line}")
-    if problems:
-        raise RunError(f"{registry.name} is damaged, in {len(problems)} places")
+    if found.problems:
+        raise RunError(f"{registry.name} is damaged, in {len(found.problems)} places")
     if not options.json:
         last = registry.last()
         print(

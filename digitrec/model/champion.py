@@ -34,7 +34,7 @@ OWN: dict[str, dict[str, Any]] = {
     AUDIT: {"run_id": str, "model_id": str, "answered": int, "wrong": int, "bound": float},
 }
 # An entry that is empty is being written, on a file system without hard links, or its writer died.
-LOOK_SECONDS, LOOKS = 0.1, 10
+LOOK_SECONDS, LOOKS = 0.1, 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

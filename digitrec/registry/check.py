@@ -1,6 +1,8 @@
 """What is wrong with a registry: every entry and bundle looked at, and each complaint in words."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from digitrec.errors import DigitrecError
@@ -17,40 +19,50 @@ from digitrec.model.champion import (
     entry_numbers,
     read_entry,
 )
+from digitrec.registry.log import IN_FLIGHT
+from digitrec.storage.folder import Folder
 
 if TYPE_CHECKING:
     from digitrec.registry.store import Registry
 
 
-def problems(registry: "Registry") -> list[str]:
-    """Return what is wrong with a registry, each in words; empty: nothing.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of looking through a registry, each in words."""
 
-    What was left half-written is not wrong, see `leftovers`.
+    problems: list[str]
+    leftovers: list[str]  # what somebody who was stopped left half-written: harmless
+
+
+def look_through(registry: "Registry") -> Found:
+    """Read every entry and load every bundle of a registry, and say what is not as it must be.
+
+    Raises:
+        OSError: its folders can't be listed.
     """
-    found, entries = _read(registry)
-    return [*found, *_chain(entries), *_bundles(registry, entries)]
+    found, entries = _read(registry.folder)
+    return Found(
+        problems=[*found, *_chain(entries), *_bundles(registry, entries)],
+        leftovers=[*_temporary(registry.folder), *_unregistered(registry.folder, entries)],
+    )
 
 
-def leftovers(registry: "Registry") -> list[str]:
-    """Return what was left half-written by somebody who was stopped, in words: harmless."""
-    return [*_temporary(registry), *_unregistered(registry)]
-
-
-def _read(registry: "Registry") -> tuple[list[str], list[Entry]]:
+def _read(folder: Folder) -> tuple[list[str], list[Entry]]:
     """Read all entries; give what is wrong with some, and the others, in order."""
-    numbers = entry_numbers(registry.folder)
-    found, entries = list[str](), list[Entry]()
-    for number in sorted(set(range(1, numbers[-1] + 1)) - set(numbers)):
-        found.append(f"{entry_name(number)} is missing")
-    for number in numbers:
+
+    def read(number: int) -> Entry | str | None:
         try:
-            entry = read_entry(registry.folder, number)
+            return read_entry(folder, number)
         except (DigitrecError, OSError) as why:
-            found.append(str(why))
-            continue
-        if entry is not None:
-            entries.append(entry)
-    return found, entries
+            return str(why)
+
+    numbers = entry_numbers(folder)
+    missing = sorted(set(range(1, numbers[-1] + 1)) - set(numbers)) if numbers else []
+    with ThreadPoolExecutor(1 if folder.remote is None else IN_FLIGHT) as pool:
+        looked = list(pool.map(read, numbers))
+    found = [f"{entry_name(number)} is missing" for number in missing]
+    found += [one for one in looked if isinstance(one, str)]
+    return found, [one for one in looked if isinstance(one, Entry)]
 
 
 def _chain(entries: list[Entry]) -> Iterator[str]:
@@ -112,19 +124,16 @@ def _bundles(registry: "Registry", entries: list[Entry]) -> Iterator[str]:
             )
 
 
-def _temporary(registry: "Registry") -> Iterator[str]:
-    folder = registry.folder
-    for name in folder.names(LOG):
+def _temporary(folder: Folder) -> Iterator[str]:
+    for name, size in sorted(folder.sizes(LOG).items()):
         if not NUMBERED.fullmatch(name):
             yield f"{LOG}/{name} is no entry: it may be deleted"
-    for number in entry_numbers(folder):
-        if not folder.sizes(LOG).get(f"{number:06d}.json", 1):
-            yield f"{entry_name(number)} is empty: its writer was stopped, and nothing is lost"
+        elif not size:
+            yield f"{LOG}/{name} is empty: its writer was stopped, and nothing is lost"
 
 
-def _unregistered(registry: "Registry") -> Iterator[str]:
-    folder = registry.folder
-    registered = {entry.fields.get("bundle") for entry in registry.registered()}
+def _unregistered(folder: Folder, entries: list[Entry]) -> Iterator[str]:
+    registered = {one.fields.get("bundle") for one in entries if one.kind == REGISTRATION}
     for name in folder.folders(BUNDLES):
         if name not in registered:
             yield (

@@ -18,13 +18,14 @@ from digitrec.model.champion import (
     entry_numbers,
 )
 from digitrec.model.shipped import DEFAULT
-from digitrec.registry import check
+from digitrec.registry.check import look_through
 from digitrec.registry.log import Told, all_entries, append, entry_of, history, newest
 from digitrec.storage.folder import Folder, open_folder, within
 from digitrec.storage.lock import LOCK
 from digitrec.storage.once import create
 
 DATA = "data"  # the scans of corrections
+WORK, REPORTS = "work", "reports"  # what retrainings are at, and their pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +220,8 @@ class Registry:
         return self._named(ROLLBACK, bundle, told)
 
     def check(self) -> list[str]:
-        """Return what is wrong with it, each in words; empty: nothing."""
-        return check.problems(self)
-
-    def leftovers(self) -> list[str]:
-        """Return what was left half-written by somebody who was stopped, in words: harmless."""
-        return check.leftovers(self)
+        """Return what is wrong with it, each in words; empty: nothing. See `check.look_through`."""
+        return look_through(self).problems
 
     def _aim(self, last: Entry | None, to: str | None) -> tuple[str, int | None]:
         """Find what a rollback leads to: the bundle, and the promotion that stands below it then.
@@ -320,5 +317,5 @@ def _check_is_free(folder: Folder) -> None:
         there = {*folder.names(), *folder.folders()}
     except OSError as why:
         raise InputError(f"{folder.name} can't be used: {why.strerror or why}") from why
-    if there - {BUNDLES, LOG, DATA, LOCK}:
+    if there - {BUNDLES, LOG, DATA, WORK, REPORTS, LOCK}:
         raise InputError(f"{folder.name} holds something else than a registry: choose another")
