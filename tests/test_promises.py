@@ -47,6 +47,12 @@ FLAGS = {
     },
     "audit draw": {"-n", "--count", "--out", "--of", "--per-digit", "--seed", "--certainty"},
     "audit bound": {"--registry", "--json"},
+    "models list": {"--json"},
+    "models show": {"--out", "--json"},
+    "models compare": {"--json"},
+    "models check": {"--json"},
+    "models promote": {"--json"},
+    "models rollback": {"--to", "--json"},
 }  # fmt: skip
 
 
