@@ -1,0 +1,77 @@
+"""Scans of our own drawing, by writers, and what becomes of a scan that is sent again."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from digitrec.datasets.labelled import png
+from digitrec.datasets.synthetic.sets import draw_digit
+
+Scan = NDArray[np.uint8]
+# A scan and its label, and what else a table's row may say.
+Row = tuple[str, int | str, str]
+
+
+def drawn(count: int, seed: int, side: int = 64) -> list[tuple[Scan, int]]:
+    """Draw digits as grey scans of dark ink on light paper, with some paper around them."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for k in range(count):
+        ink = np.asarray(draw_digit(k % 10, rng), np.uint8)
+        ink = np.asarray(cv2.resize(ink, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+        paper = np.pad(ink, side // 8)
+        found.append((np.asarray(240 - (paper.astype(int) * 200) // 255, np.uint8), k % 10))
+    return found
+
+
+def again(scan: Scan, rng: Generator) -> bytes:
+    """Make a copy of a scan, such as somebody sends a second time: an image file's content."""
+    ways: list[Callable[[Scan, Generator], bytes]] = [
+        _same, _jpeg, _resized, _colours, _cropped, _turned, _paler,
+    ]  # fmt: skip
+    return ways[int(rng.integers(len(ways)))](scan, rng)
+
+
+def _same(scan: Scan, rng: Generator) -> bytes:
+    return png(scan)
+
+
+def _jpeg(scan: Scan, rng: Generator) -> bytes:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 96))]
+    return cv2.imencode(".jpg", scan, quality)[1].tobytes()
+
+
+def _resized(scan: Scan, rng: Generator) -> bytes:
+    side = int(scan.shape[0] * rng.uniform(0.6, 2))
+    return png(np.asarray(cv2.resize(scan, (side, side), interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def _colours(scan: Scan, rng: Generator) -> bytes:
+    return cv2.imencode(".png", cv2.cvtColor(scan, cv2.COLOR_GRAY2BGR))[1].tobytes()
+
+
+def _cropped(scan: Scan, rng: Generator) -> bytes:
+    top, bottom, left, right = rng.integers(0, 4, 4)
+    return png(scan[top : len(scan) - bottom, left : len(scan) - right])
+
+
+def _turned(scan: Scan, rng: Generator) -> bytes:
+    side = len(scan)
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-1, 1), 1)
+    return png(np.asarray(cv2.warpAffine(scan, turn, (side, side), borderValue=240), np.uint8))
+
+
+def _paler(scan: Scan, rng: Generator) -> bytes:
+    return png(np.asarray(scan * rng.uniform(0.75, 1) + rng.uniform(0, 10), np.uint8))
+
+
+def write_table(table: Path, rows: Sequence[Sequence[object]], *names: str) -> Path:
+    """Write a table of corrections; without names it has path, label and group."""
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([names or ("path", "label", "group"), *rows])
+    return table
