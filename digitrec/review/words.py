@@ -161,11 +161,11 @@ CHINESE: dict[str, Any] = {
         "not-supported: the error budget was certified on scans that look otherwise": (
             "与认证误差预算所用的图像不同"
         ),
-        " likely, ": "，",
-        ", ": "，",
-        " is needed": "（需达到）",
+        " likely, ": "，需达到 ",
+        ", ": "，需达到 ",
+        " is needed": "",
     },
-    # By the beginnings of `Normalized.notes`, longer ones first.
+    # By the words of `Normalized.notes`.
     "odd": {
         "looked at closely": "经仔细查看",
         "light on dark": "深底浅字",
@@ -173,9 +173,9 @@ CHINESE: dict[str, Any] = {
         "uneven light": "光照不匀",
         "touches the border": "触及边缘",
         "in pieces": "断开的部分",
-        "strokes thickened": "笔画加粗（倍）",
+        "strokes thickened": "笔画加粗",
         "strokes thinned to": "笔画变细至",
-        " times": "",
+        " times": " 倍",
         " of 255": " / 255",
     },
 }

@@ -253,3 +253,17 @@ def test_a_name_that_is_no_text_needs_parquet(
     assert collect([export], out=str(tmp_path / "c.parquet")).settled == 2
     rows = parquet.read_table(tmp_path / "c.parquet").to_pylist()
     assert all(row["content"].startswith(b"\x89PNG") for row in rows)
+
+
+def test_label_studios_answers_are_collected(doubted: str, tmp_path: Path) -> None:
+    make(doubted, str(tmp_path / "tasks.json"), count=2000, form="label-studio")
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    for k, task in enumerate(tasks):
+        [choice] = task["predictions"][0]["result"]
+        if k == 3:
+            choice = {**choice, "value": {"choices": ["not-a-digit"]}}
+        task["annotations"] = [{"result": [choice], "completed_by": 7, "updated_at": "2026-11-26"}]
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    found = collect([str(tmp_path / "export.json")], out=str(tmp_path / "c.csv"))
+    assert (found.settled, found.confirmed, found.refused) == (40, 39, [])
+    assert {row["reviewer"] for row in table(tmp_path / "c.csv")} == {"7"}
