@@ -14,8 +14,10 @@ from digitrec.commands import (
     classify,
     data,
     evaluate,
+    models,
     pack,
     predict,
+    retrain,
     review,
     study,
     train,
@@ -88,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (
         train, study, cascade, data, predict, classify, pack, verify, evaluate, calibrate, audit,
-        review,
+        models,
+        retrain, review,
     ):  # fmt: skip
         command.add(commands)
     return parser

@@ -85,6 +85,12 @@ class Corrections:
         return np.asarray(self.said == NO_DIGITS[0], bool)
 
     @cached_property
+    def units(self) -> NDArray[np.object_]:
+        """What each belongs together with: its group, or else its near-copies: [N]."""
+        known = np.array([group is not None for group in self.groups], bool)
+        return np.where(known, self.groups, self.clusters)
+
+    @cached_property
     def nothing_found(self) -> NDArray[np.bool_]:
         """In which the normalizer finds no ink: bool [N]."""
         return ~self.scans.any(axis=(1, 2))

@@ -18,7 +18,6 @@ from digitrec.model.champion import (
     entry_numbers,
 )
 from digitrec.model.shipped import DEFAULT
-from digitrec.registry.check import look_through
 from digitrec.registry.log import Told, all_entries, append, entry_of, history, newest
 from digitrec.storage.folder import Folder, open_folder, within
 from digitrec.storage.lock import LOCK
@@ -221,6 +220,9 @@ class Registry:
 
     def check(self) -> list[str]:
         """Return what is wrong with it, each in words; empty: nothing. See `check.look_through`."""
+        # It looks into the scans too, which needs more than the rest of a registry does.
+        from digitrec.registry.check import look_through
+
         return look_through(self).problems
 
     def _aim(self, last: Entry | None, to: str | None) -> tuple[str, int | None]:

@@ -81,7 +81,9 @@ def epoch_batches(data: Labelled, recipe: Recipe, epoch: int) -> list[Tensor]:
     if not corrected and recipe.steps is None:
         return list(epoch_order(len(data), recipe.seed, epoch).split(recipe.batch_size))
     others = recipe.batch_size - corrected
-    steps = recipe.steps or -(-known // others)
+    steps = -(-known // others)
+    if recipe.steps is not None:
+        steps = min(steps, recipe.steps)
     old = _in_turn(known, steps * others, recipe.seed, epoch)
     new = known + _in_turn(data.corrections, steps * corrected, recipe.seed + 1, epoch)
     return list(torch.cat([old.view(steps, others), new.view(steps, corrected)], 1))

@@ -58,7 +58,7 @@ class Recipe:
     start: str | None = None  # its id
     corrections: float = 0.0  # share of each batch that people corrected
     distilled: bool = False  # of all else it is to say what the champion does, not what labels say
-    steps: int | None = None  # an epoch; None: as many as it has batches
+    steps: int | None = None  # an epoch at most; None: as many as it has batches
     # How far `augment` goes: each image by a random share of these.
     clean_share: float = 0.0  # share of the images that stay as they are
     drawn_strength: float = 1.0  # of it all, on what is drawn: it varies of itself

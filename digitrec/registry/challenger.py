@@ -1,0 +1,190 @@
+"""A challenger: the champion's networks trained further, on corrections beside what they know."""
+
+import io
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyarrow import fs
+
+from digitrec.errors import InputError
+from digitrec.model.bundle import Bundle, is_bundle, load_bundle, save_cascade
+from digitrec.model.calibration import fit_of
+from digitrec.model.card import MEMBERS, WEIGHTS
+from digitrec.model.champion import bundle_folder
+from digitrec.registry.evidence import Folds
+from digitrec.registry.pool import Corrections
+from digitrec.registry.store import WORK, Registry
+from digitrec.storage.folder import within
+from digitrec.training.data import Arrays, measuring_set, training_parts
+from digitrec.training.recipes import Recipe, further
+from digitrec.training.run_folder import BUNDLE, open_run_folder
+from digitrec.training.train import CORRECTIONS, Material, Start, TrainSettings, train_on
+
+CHALLENGER, NETWORK = "challenger", "network"
+FOLDS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effort:
+    """How a challenger is trained."""
+
+    epochs: int | None = None  # None: as `further` has it
+    workers: int = 1
+    device: str = "auto"
+    data: Path | None = None  # folder with MNIST's four files; None: the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A challenger, and what shows how it reads what it has not seen."""
+
+    location: str  # of the challenger's bundle
+    folds: Folds
+    runs: dict[str, str]  # network → the run folder of its training
+
+
+def make_challenger(
+    registry: Registry, key: str, champion: Bundle, corrections: Corrections, effort: Effort
+) -> Made:
+    """Train a challenger, and the same without each of some folds of the corrections.
+
+    What is there of it from a call that was stopped is gone on with.
+
+    Args:
+        registry: keeps what is being made, in `work/<key>`.
+        key: names the champion, the corrections and the effort.
+        champion: whose networks are trained further.
+        corrections: all of the registry's; the golden ones are left out.
+        effort: how.
+
+    Raises:
+        InputError: the champion's card names no recipe, or MNIST can't be had.
+        RunError: the training failed, and failed again on every retry.
+    """
+    work = within(registry.location, f"{WORK}/{key}")
+    of = folds_of(corrections)
+    names = [CHALLENGER, *(f"fold-{number + 1}" for number in range(int(of.max(initial=-1)) + 1))]
+    left_out = [
+        corrections.golden,
+        *(corrections.golden | (of == k) for k in range(len(names) - 1)),
+    ]
+    runs = {}
+    kept = bundle_folder(registry.folder, champion.card.id)
+    for member, bundle in networks_of(champion).items():
+        weights = kept.below(member) if champion.members else kept
+        base = _Base.of(bundle, weights.read(WEIGHTS), effort)
+        for name, out in zip(names, left_out, strict=True):
+            run = within(work, f"{name}/{member}")
+            base.train(run, corrections.scans[~out], corrections.labels[~out], effort)
+            if name == CHALLENGER:
+                runs[member] = run
+    bundles = [_assembled(within(work, name), champion) for name in names]
+    return Made(bundles[0], Folds([load_bundle(one) for one in bundles[1:]], of), runs)
+
+
+def folds_of(corrections: Corrections) -> NDArray[np.int64]:
+    """Deal the corrections that are trained on into folds: int64 [N], -1 of the golden ones.
+
+    What a group wrote stays together; where there are too few groups, near-copies do.
+    """
+    of = np.full(len(corrections.labels), -1, np.int64)
+    trained = np.flatnonzero(~corrections.golden)
+    units = corrections.units[trained].astype(str)
+    if len(np.unique(units)) < FOLDS:
+        units = corrections.clusters[trained].astype(str)
+    names, numbers, counts = np.unique(units, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        return of
+    folds = min(FOLDS, len(names))
+    sizes, fold = np.zeros(folds, np.int64), np.zeros(len(names), np.int64)
+    for unit in np.argsort(-counts, kind="stable"):
+        fold[unit] = int(np.argmin(sizes))
+        sizes[fold[unit]] += counts[unit]
+    of[trained] = fold[numbers]
+    return of
+
+
+def networks_of(champion: Bundle) -> dict[str, Bundle]:
+    """Return the networks that a bundle is made of, by name: one, or a cascade's two."""
+    if champion.members:
+        return dict(zip(MEMBERS, champion.members, strict=True))
+    return {NETWORK: champion}
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What all trainings of a network share."""
+
+    bundle: Bundle
+    recipe: Recipe
+    start: Start
+    parts: dict[str, Arrays]
+    measured_on: str
+    measuring: Arrays
+
+    @classmethod
+    def of(cls, bundle: Bundle, weights: bytes, effort: Effort) -> "_Base":
+        """Gather what a network is trained further on, beside corrections."""
+        recipe = further(recipe_of(bundle), bundle.card.id, effort.epochs)
+        parts = training_parts(recipe, effort.data, bundle.ink)
+        name, measuring = measuring_set(recipe, effort.data)
+        start = Start(bundle.card.id, state_of(weights))
+        return cls(bundle, recipe, start, parts, name, measuring)
+
+    def train(
+        self, run: str, scans: NDArray[np.uint8], labels: NDArray[np.uint8], effort: Effort
+    ) -> None:
+        """Train the network on these corrections too, unless that is done."""
+        if is_bundle(within(run, BUNDLE)):
+            return
+        settings = TrainSettings(
+            recipe=self.recipe, out=run, workers=effort.workers, device=effort.device, resume=True
+        )
+        learnt = np.ones(len(labels), bool) if self.recipe.junk else labels < 10
+        parts = {**self.parts, CORRECTIONS: (scans[learnt], labels[learnt])}
+        material = Material(parts, self.measured_on, self.measuring)
+        with open_run_folder(run, self.recipe, resume=True) as folder:
+            train_on(settings, folder, material, ink=self.bundle.ink, start=self.start)
+
+
+def recipe_of(bundle: Bundle) -> Recipe:
+    """Return the recipe that a network was trained by.
+
+    Raises:
+        InputError: its card names none that this program knows.
+    """
+    try:
+        return Recipe(**bundle.card.recipe)
+    except (TypeError, ValueError) as why:
+        raise InputError(
+            f"{bundle.name} can't be trained further: its card names no recipe ({why})"
+        ) from why
+
+
+def state_of(weights: bytes) -> dict[str, Any]:
+    """Return the weights that a bundle's file holds, by name: batch normalization is folded in."""
+    import torch
+
+    return dict(torch.load(io.BytesIO(weights), weights_only=True)["state_dict"])
+
+
+def _assembled(location: str, champion: Bundle) -> str:
+    """Make one bundle of a training's networks, calibrated as the champion is; give its place."""
+    if not champion.members:
+        return within(location, NETWORK)
+    small, large = (within(location, member) for member in MEMBERS)
+    out = within(location, "cascade")
+    save_cascade(out, small, large, *fit_of(champion), parent_id=champion.card.id)
+    return out
+
+
+def clear_work(registry: Registry) -> None:
+    """Delete what was made on the way to a challenger that is registered."""
+    folder = registry.folder.below(WORK)
+    store = folder.remote.filesystem if folder.remote else fs.LocalFileSystem()
+    with suppress(FileNotFoundError):
+        store.delete_dir(folder.path)

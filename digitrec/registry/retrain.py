@@ -1,0 +1,201 @@
+"""From corrections to a challenger, through the gate, and to the champion's place if it holds.
+
+Each step leaves something that the next call finds: corrections in `data/`, trainings in
+`work/<key>/`, the challenger in `bundles/`, then the log's entries. Whoever is stopped anywhere
+leaves the champion in use, and the next call goes on.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from digitrec.model.bundle import Bundle, load_bundle
+from digitrec.model.champion import GATE, Entry
+from digitrec.model.policy import short_hash
+from digitrec.model.shipped import DEFAULT
+from digitrec.registry.additions import Added, add
+from digitrec.registry.certified import certify
+from digitrec.registry.challenger import Effort, clear_work, make_challenger
+from digitrec.registry.evidence import gather
+from digitrec.registry.gate import Verdict, judge
+from digitrec.registry.pool import Corrections, load, write_used
+from digitrec.registry.report import Told, page
+from digitrec.registry.store import REPORTS, Registry, make_registry, open_registry
+from digitrec.runtime.ray_session import ray_session
+from digitrec.storage.folder import within
+from digitrec.storage.lock import exclusive
+
+NOTHING, PROMOTED, KEPT, PLANNED = "nothing new", "promoted", "not promoted", "planned"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetrainSettings:
+    """What one retraining is told."""
+
+    registry: str
+    corrections: tuple[str, ...] = ()
+    model: str = DEFAULT  # the first champion, of a registry that is made
+    min_corrections: int = 1  # new ones, for a challenger to be made
+    promote: bool = True  # if the gate lets it pass
+    effort: Effort = field(default_factory=Effort)
+
+    def __post_init__(self) -> None:
+        if self.min_corrections < 1:
+            raise ValueError(f"min_corrections must be 1 or more, not {self.min_corrections}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a retraining came to."""
+
+    state: str  # NOTHING, PROMOTED, KEPT or PLANNED
+    champion: str  # as it is now
+    new: int  # corrections since the last challenger was made
+    added: Added | None = None  # what this call brought
+    challenger: str | None = None
+    verdict: Verdict | None = None
+    report: str | None = None  # where the page lies
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as `--json` prints it."""
+        return {
+            "state": self.state,
+            "champion": self.champion,
+            "challenger": self.challenger,
+            "new": self.new,
+            "problems": [str(one) for one in self.added.problems] if self.added else [],
+            "gate": None if self.verdict is None else self.verdict.to_json(),
+            "report": self.report,
+        }
+
+
+def retrain(settings: RetrainSettings) -> Outcome:
+    """Make a challenger of corrections, and promote it if the gate lets it pass.
+
+    Raises:
+        InputError: something that is given can't be used, or another retraining is at it.
+        RunError: the training failed, or another promoted meanwhile; the champion stays.
+        OSError: the registry can't be written to.
+    """
+    registry = make_registry(settings.registry, settings.model)
+    with exclusive(registry.folder, registry.location) as check_lease:
+        _finish(registry)
+        added = add(registry.folder, settings.corrections)
+        corrections = load(registry.folder)
+        champion = registry.bundle(registry.id_of("champion"))
+        new = _new(registry, corrections)
+        if new < settings.min_corrections:
+            return Outcome(state=NOTHING, champion=champion.card.id, new=new, added=added)
+        return _challenge(registry, settings, champion, corrections, added, new, check_lease)
+
+
+def plan(settings: RetrainSettings) -> Outcome:
+    """Say what `retrain` would do, and change nothing.
+
+    Raises:
+        InputError: there is no such registry, or a file of corrections can't be read.
+    """
+    registry = open_registry(settings.registry)
+    added = add(registry.folder, settings.corrections, dry_run=True)
+    new = _new(registry, load(registry.folder)) + added.new
+    champion = registry.id_of("champion")
+    state = NOTHING if new < settings.min_corrections else PLANNED
+    return Outcome(state=state, champion=champion, new=new, added=added)
+
+
+def _challenge(
+    registry: Registry,
+    settings: RetrainSettings,
+    champion: Bundle,
+    corrections: Corrections,
+    added: Added,
+    new: int,
+    check_lease: Callable[[], None],
+) -> Outcome:
+    """Train, calibrate, judge, register and decide; all of which can be done again."""
+    effort = settings.effort
+    key = short_hash([champion.card.calibration_id, corrections.id, effort.epochs])
+    with ray_session():
+        made = make_challenger(registry, key, champion, corrections, effort)
+    check_lease()
+    certify(made.location, champion, corrections, effort.data)
+    challenger = load_bundle(made.location)
+    evidence = gather(champion, challenger, made.folds, corrections, effort.data, _say)
+    verdict = judge(evidence)
+    check_lease()
+    write_used(registry.folder, challenger.card.id, corrections)
+    registry.register(made.location, parent=champion.card.id)
+    promoted = verdict.passed and settings.promote and registry.champion() == champion.card.id
+    told = Told(
+        registry=registry,
+        champion=champion,
+        challenger=challenger,
+        corrections=corrections,
+        added=added,
+        new=new,
+        evidence=evidence,
+        verdict=verdict,
+        runs=made.runs,
+        promoted=promoted,
+    )
+    report = f"{REPORTS}/{challenger.card.id}.html"
+    registry.folder.write(report, page(told).encode())
+    registry.add(
+        GATE,
+        bundle=challenger.card.id,
+        against=champion.card.id,
+        corrections=corrections.id,
+        scans=len(corrections.labels),
+        promote=promoted,
+        report=report,
+        **verdict.to_json(),
+    )
+    _finish(registry)
+    clear_work(registry)
+    return Outcome(
+        state=PROMOTED if promoted else KEPT,
+        champion=registry.id_of("champion"),
+        new=new,
+        added=added,
+        challenger=challenger.card.id,
+        verdict=verdict,
+        report=within(registry.name, report),
+    )
+
+
+def _finish(registry: Registry) -> None:
+    """Promote what the gate let pass, if whoever asked it was stopped before that was done."""
+    entry = _last_gate(registry)
+    if entry is None or not entry.fields["promote"]:
+        return
+    since = registry.last()
+    assert since is not None
+    # A promotion or rollback after the gate's entry has decided otherwise, or done it.
+    if since.header.since is not None and since.header.since > entry.number:
+        return
+    bundle, against = entry.fields["bundle"], entry.fields["against"]
+    if since.champion != against:
+        log.warning("%s stays a challenger: %s was promoted meanwhile", bundle, since.champion)
+        return
+    registry.promote(bundle, expected=against, why=f"the gate let it pass: entry {entry.number}")
+
+
+def _last_gate(registry: Registry) -> Entry | None:
+    return next((entry for entry in registry.history() if entry.kind == GATE), None)
+
+
+def _new(registry: Registry, corrections: Corrections) -> int:
+    """Count the corrections that came since the last challenger was judged."""
+    entry = _last_gate(registry)
+    if entry is None:
+        return len(corrections.labels)
+    if entry.fields["corrections"] == corrections.id:
+        return 0
+    return max(len(corrections.labels) - int(entry.fields["scans"]), 0)
+
+
+def _say(words: str) -> None:
+    log.info("reading %s, as before and as now", words)
