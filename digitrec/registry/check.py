@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from digitrec.errors import DigitrecError
 from digitrec.model.champion import (
@@ -20,10 +19,9 @@ from digitrec.model.champion import (
     read_entry,
 )
 from digitrec.registry.log import IN_FLIGHT
+from digitrec.registry.pool import data_files, read_data
+from digitrec.registry.store import DATA, Registry
 from digitrec.storage.folder import Folder
-
-if TYPE_CHECKING:
-    from digitrec.registry.store import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Found:
     leftovers: list[str]  # what somebody who was stopped left half-written: harmless
 
 
-def look_through(registry: "Registry") -> Found:
+def look_through(registry: Registry) -> Found:
     """Read every entry and load every bundle of a registry, and say what is not as it must be.
 
     Raises:
@@ -42,7 +40,12 @@ def look_through(registry: "Registry") -> Found:
     """
     found, entries = _read(registry.folder)
     return Found(
-        problems=[*found, *_chain(entries), *_bundles(registry, entries)],
+        problems=[
+            *found,
+            *_chain(entries),
+            *_bundles(registry, entries),
+            *_data(registry.folder),
+        ],
         leftovers=[*_temporary(registry.folder), *_unregistered(registry.folder, entries)],
     )
 
@@ -107,7 +110,7 @@ def _named(entry: Entry, by_number: dict[int, Entry]) -> Iterator[str]:
         yield f"{name} makes {bundle} the champion, which was not registered before"
 
 
-def _bundles(registry: "Registry", entries: list[Entry]) -> Iterator[str]:
+def _bundles(registry: Registry, entries: list[Entry]) -> Iterator[str]:
     """Load all bundles that were registered."""
     for entry in entries:
         if entry.kind != REGISTRATION:
@@ -124,12 +127,27 @@ def _bundles(registry: "Registry", entries: list[Entry]) -> Iterator[str]:
             )
 
 
+def _data(folder: Folder) -> Iterator[str]:
+    """Read all files of corrections."""
+    for name in data_files(folder):
+        try:
+            read_data(folder, name)
+        except (DigitrecError, OSError) as why:
+            yield str(why)
+
+
 def _temporary(folder: Folder) -> Iterator[str]:
     for name, size in sorted(folder.sizes(LOG).items()):
         if not NUMBERED.fullmatch(name):
             yield f"{LOG}/{name} is no entry: it may be deleted"
         elif not size:
             yield f"{LOG}/{name} is empty: its writer was stopped, and nothing is lost"
+    bundles = [f"{BUNDLES}/{name}" for name in folder.folders(BUNDLES)]
+    members = [f"{bundle}/{name}" for bundle in bundles for name in folder.folders(bundle)]
+    for below in (DATA, *bundles, *members):
+        for name in folder.names(below):
+            if name.startswith("_") and name.endswith(".tmp"):
+                yield f"{below}/{name} was being written: it may be deleted"
 
 
 def _unregistered(folder: Folder, entries: list[Entry]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from digitrec.model.champion import (
     GATE,
     PROMOTION,
     REGISTRATION,
+    REMOVAL,
     ROLLBACK,
     Entry,
     bundle_folder,
@@ -155,6 +156,7 @@ def about(history: Sequence[Entry], identity: str) -> list[Entry]:
         entry
         for entry in reversed(history)
         if identity in (entry.fields.get("bundle"), entry.fields.get("replaces"))
+        or identity in entry.fields.get("bundles", ())
     ]
 
 
@@ -178,6 +180,8 @@ def in_words(entry: Entry, identity: str) -> str:
         if fields["bundle"] == identity:
             return f"champion again, in place of {fields['replaces']}, by a rollback"
         return f"{fields['bundle']} took its place, by a rollback"
+    if entry.kind == REMOVAL:
+        return "scans were removed that it was trained on"
     return entry.kind
 
 

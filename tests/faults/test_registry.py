@@ -87,7 +87,7 @@ def killed_and_again(place: str, where: str, call: int, when: str, *, promoted: 
     found = look_through(registry)
     assert found.problems == []
     # Whoever was killed while a file had no name yet, or two, leaves the other one.
-    assert all(name.endswith("is no entry: it may be deleted") for name in found.leftovers)
+    assert all(name.endswith("it may be deleted") for name in found.leftovers)
     assert load_bundle(place) == load_bundle("cascade")
     assert registry.rollback().champion == SMALL
     assert [entry.kind for entry in registry.entries()] == [

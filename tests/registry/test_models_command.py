@@ -90,12 +90,14 @@ def test_show_tells_what_happened_and_what_it_scored(
     registry.add("gate", bundle=CASCADE, passed=False, lines=lines)
     registry.rollback()
     registry.rollback(to=CASCADE)
+    registry.add("removal", scans=["x"], bundles=[CASCADE])
     said = say(capsys, "models", "show", place)
     for words in (
         f"bundle       {CASCADE}, champion of {place}",
         f"promoted to champion in place of {SMALL}: better",
         "stopped by the gate; MNIST is read worse",
         f"{SMALL} took its place, by a rollback",
+        "scans were removed that it was trained on",
         f"champion again, in place of {SMALL}, by a rollback",
         "0.1       mnist:calibration  10,000    96.50    0.095",
         "mnist:test          10,000    99.72    96.49    0.000  0.0017",

@@ -261,7 +261,11 @@ def test_leftovers_are_harmless_and_named(tmp_path: Path) -> None:
     (tmp_path / "bundles" / LARGE).mkdir()
     shutil.copy(tmp_path / "bundles" / CASCADE / "large" / "ink.onnx", tmp_path / "bundles" / LARGE)
     assert registry.check() == []
-    empty, temporary, copied = look_through(registry).leftovers
+    (tmp_path / "bundles" / CASCADE / "small" / "_card.json.12345678.tmp").touch()
+    empty, temporary, member, copied = look_through(registry).leftovers
+    assert member == (
+        f"bundles/{CASCADE}/small/_card.json.12345678.tmp was being written: it may be deleted"
+    )
     assert temporary == "log/_000005.json.12345678.tmp is no entry: it may be deleted"
     assert "log/000005.json is empty: its writer was stopped" in empty
     assert f"bundles/{LARGE} is in no entry of the log" in copied
@@ -269,7 +273,13 @@ def test_leftovers_are_harmless_and_named(tmp_path: Path) -> None:
     assert registry.register("large") == LARGE
     assert [entry.number for entry in registry.history()][:2] == [6, 4]
     assert registry.check() == []
-    assert len(look_through(registry).leftovers) == 2
+    assert look_through(registry).leftovers == [empty, temporary, member]
+
+
+def test_damaged_corrections_are_found(tmp_path: Path) -> None:
+    registry = grown(str(tmp_path))
+    registry.folder.write("data/0123456789ab.parquet", b"other")
+    assert any("0123456789ab.parquet is damaged" in problem for problem in registry.check())
 
 
 def test_a_long_log_is_read_by_its_last_entry(tmp_path: Path) -> None:
