@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from digitrec.budget.drift import CLOSE, FAR, LEAST, UNKNOWN, compare
+from digitrec.budget.drift import CLOSE, FAR, LEAST, TOLERANCE, UNKNOWN, compare
 from digitrec.budget.looks import FEATURES, NO_BIN, added, binned, counted
 
 NAMES = [feature.name for feature in FEATURES]
@@ -83,6 +83,20 @@ def test_alike_is_close_and_otherwise_is_far() -> None:
     assert str(difference) == "8.0 % are read with less confidence than 0.5, there 3.0 %"
     assert not far.supports
     assert far.to_json()["differences"][0]["here"] == 0.08
+
+
+def test_the_distance_is_what_is_sure_of_a_difference() -> None:
+    there = counts(3_000, 97_000)
+    distances = [
+        compare(counts(share, 10_000 - share), there).distance for share in (300, 450, 800)
+    ]
+    assert distances[0] == 1  # none for sure
+    assert 1 < distances[1] < 450 / 300
+    assert TOLERANCE < distances[2] < 1.05 * 800 / 300
+    assert compare(counts(450, 9_550), there).to_json()["distance"] == distances[1]
+    # The fewer scans, the less is sure.
+    assert compare(counts(80, 920), there).distance < distances[2]
+    assert compare({}, there).distance == 1
 
 
 def test_of_few_scans_nothing_is_said_but_that_they_are_otherwise() -> None:
