@@ -70,6 +70,13 @@ WRONG = [
     ("evaluate small {scans}", "no scans in class folders"),
     ("data export", "the following arguments are required: --out"),
     ("data export --out {scans}", "holds something already"),
+    ("classify {scans} --out {tmp}/r --registry {tmp}/nowhere", "is no registry"),
+    ("models", "the following arguments are required: WHAT"),
+    ("models list {tmp}/nowhere", "is no registry: digitrec retrain --registry makes one"),
+    ("models list nosuchscheme://x/y", "can't be opened"),
+    ("models check {scans}/a.png", "is no registry"),
+    ("models promote {tmp}/nowhere huge", "huge is no bundle"),
+    ("models promote {scans} small", "holds something else than a registry"),
     ("", "the following arguments are required: COMMAND"),
     ("clasify x", "invalid choice: 'clasify'"),
 ]
