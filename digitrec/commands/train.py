@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from digitrec.commands.parsing import (
     add_command,
-    add_data,
     add_device,
     add_quiet,
     shown_calibration,
@@ -19,6 +18,7 @@ from digitrec.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from digitrec.model.card import Card
+    from digitrec.training.sources import Sources
 
 R = TypeVar("R")
 
@@ -87,7 +87,15 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, if there is one"
     )
-    add_data(command)
+    command.add_argument(
+        "--data",
+        nargs="+",
+        default=[],
+        metavar="LABELLED",
+        help="what to learn from: a folder with MNIST's four files, or labelled scans, as evaluate "
+        "takes them, in MNIST's place; with mnist:train among them they come beside it. Scans "
+        "alone: a tenth of them is held back to measure on; default: MNIST, fetched once",
+    )
     add_quiet(command)
 
 
@@ -116,8 +124,11 @@ def _train_digits(options: argparse.Namespace) -> None:
         RECIPES[options.recipe or "report", options.network], options, (*CHANGES, "hold_out")
     )
     module = training("training.train")
-    where = _where(options, recipe.name)
-    trained = module.train(module.TrainSettings(recipe=recipe, **where))
+    sources, where = _sources(options), _where(options, recipe.name)
+    settings = module.TrainSettings(
+        recipe=recipe, labelled=sources.labelled, with_mnist=sources.mnist, **where
+    )
+    trained = module.train(settings)
     out = where["out"]
     [(name, scores)] = trained.card.scorecard.items()
     print(
@@ -152,10 +163,19 @@ def _where(options: argparse.Namespace, name: str) -> dict[str, Any]:
         "out": options.out or f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}",
         "workers": options.workers,
         "device": options.device,
-        "data": options.data,
+        "data": _sources(options).folder,
         "resume": options.resume,
         "ink_network": options.ink_network,
     }
+
+
+def _sources(options: argparse.Namespace) -> "Sources":
+    from digitrec.training.sources import sources_of
+
+    sources = sources_of(options.data)
+    if sources.labelled and options.network == "ink":
+        raise InputError("--network ink learns from MNIST's digits alone: --data takes its folder")
+    return sources
 
 
 def _logs(out: str) -> str:

@@ -70,6 +70,11 @@ def load(split: Split, data: Path | None = None) -> tuple[NDArray[np.uint8], NDA
     return images, np.frombuffer(raw[1], np.uint8, offset=8)
 
 
+def is_in(folder: Path) -> bool:
+    """Tell whether a folder holds any of MNIST's four files."""
+    return any(path.is_file() for name in MD5 for path in _places(folder, name))
+
+
 def _from_folder(folder: Path, names: tuple[str, ...]) -> list[bytes]:
     """Read files from a user's folder: raw or .gz, in it or in torchvision's `MNIST/raw`."""
     if not folder.is_dir():
@@ -78,17 +83,20 @@ def _from_folder(folder: Path, names: tuple[str, ...]) -> list[bytes]:
 
 
 def _find(folder: Path, name: str) -> bytes:
-    for path in (
-        place / (name + ending)
-        for place in (folder, folder / "MNIST" / "raw")
-        for ending in ("", ".gz")
-    ):
+    for path in _places(folder, name):
         if path.is_file():
             content = _unpacked(path)
             if not _is_genuine(name, content):
                 raise MnistError(f"{path} is not MNIST's {name}: its MD5 is not {MD5[name]}")
             return content
     raise MnistError(f"no {name} (or {name}.gz) in {folder}: MNIST's four files belong there")
+
+
+def _places(folder: Path, name: str) -> Iterator[Path]:
+    """Yield where a file may lie in a user's folder."""
+    for place in (folder, folder / "MNIST" / "raw"):
+        for ending in ("", ".gz"):
+            yield place / (name + ending)
 
 
 def _unpacked(path: Path) -> bytes:

@@ -1,5 +1,6 @@
 """What a recipe is trained on and measured on: parts of MNIST, drawn digits, and junk."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitrec.datasets import mnist
-from digitrec.datasets.labelled import calibration_indices, validation_indices
+from digitrec.datasets.labelled import JOINED, calibration_indices, validation_indices
 from digitrec.datasets.synthetic.sets import draw_digits, draw_junk
 from digitrec.model.bundle import describe_data
 from digitrec.model.engine import InkEngine
@@ -19,6 +20,8 @@ from digitrec.training.recipes import Recipe
 
 COARSE = (7, 16)  # pixels that a coarse scan's ink has along its longer side
 
+GIVEN = "labelled:"  # how the names of labelled sets that a run is given begin
+
 # Images uint8 [N, 28, 28] and labels uint8 [N].
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 # What a worker gets: what is trained on, what is measured on, and the `strengths` of the first.
@@ -26,7 +29,12 @@ WorkerData = tuple[Arrays, Arrays, NDArray[np.float32]]
 
 
 def training_parts(
-    recipe: Recipe, data: Path | None, ink: bytes | None = None
+    recipe: Recipe,
+    data: Path | None,
+    ink: bytes | None = None,
+    given: Mapping[str, Arrays] | None = None,
+    *,
+    with_mnist: bool = True,
 ) -> dict[str, Arrays]:
     """Return what a recipe is trained on, by the names that the bundle's card has for them.
 
@@ -34,10 +42,15 @@ def training_parts(
         recipe: says what of MNIST is held out, and how much is drawn.
         data: folder with MNIST's four files; None: the cache.
         ink: the ink network's ONNX file that looks at papers; None: the one that digitrec ships.
+        given: labelled scans beside MNIST's digits, by name.
+        with_mnist: False: they take these digits' place.
     """
-    parts = {"mnist:train": digits_without(recipe.hold_out, data)}
+    parts = {"mnist:train": digits_without(recipe.hold_out, data)} if with_mnist else {}
+    parts |= given or {}
+    name = "mnist:train" if with_mnist else JOINED.join(parts)
+    digits = parts["mnist:train"] if with_mnist else stacked(list(parts.values()))
     if recipe.coarse:
-        parts["mnist:train, coarse"] = _coarse(*parts["mnist:train"], recipe)
+        parts[f"{name}, coarse"] = _coarse(*digits, recipe)
     if recipe.drawn:
         parts["drawn"] = draw_digits(recipe.drawn, recipe.seed)
     if recipe.junk:
@@ -45,7 +58,7 @@ def training_parts(
         parts["junk"] = junk, np.full(len(junk), NOT_A_DIGIT, np.uint8)
     if recipe.papers:
         engine = InkEngine(shipped_ink() if ink is None else ink, "the ink network")
-        parts["papers"] = looked_at(*parts["mnist:train"], recipe.papers, recipe.seed, engine)
+        parts["papers"] = looked_at(*digits, recipe.papers, recipe.seed, engine)
     return parts
 
 
@@ -81,7 +94,7 @@ def _coarse(images: NDArray[np.uint8], labels: NDArray[np.uint8], recipe: Recipe
     Some are wider than they were, as digits are that a program has fitted into a square.
     """
     rng = np.random.default_rng([recipe.seed, 2])
-    chosen = rng.choice(len(images), recipe.coarse, replace=False)
+    chosen = rng.choice(len(images), min(recipe.coarse, len(images)), replace=False)
     scans = []
     for image in images[chosen]:
         x, y, width, height = cv2.boundingRect(image)
@@ -96,13 +109,18 @@ def _coarse(images: NDArray[np.uint8], labels: NDArray[np.uint8], recipe: Recipe
 
 def joined(parts: dict[str, Arrays]) -> Arrays:
     """Put the parts behind each other."""
-    images, labels = zip(*parts.values(), strict=True)
+    return stacked(list(parts.values()))
+
+
+def stacked(some: Sequence[Arrays]) -> Arrays:
+    """Put labelled images behind each other."""
+    images, labels = zip(*some, strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 
 def strengths(parts: dict[str, Arrays], recipe: Recipe) -> NDArray[np.float32]:
     """Return how much of the recipe's augmentation each of the joined images gets: float32 [N]."""
-    limits = [1 if name.startswith("mnist:") else recipe.drawn_strength for name in parts]
+    limits = [1 if name.startswith(("mnist:", GIVEN)) else recipe.drawn_strength for name in parts]
     counts = [len(labels) for _, labels in parts.values()]
     return np.repeat(np.array(limits, np.float32), counts)
 

@@ -54,11 +54,13 @@ class Recipe:
     junk: int = 0  # drawn scans that show no digit
     papers: int = 0  # drawn papers, written or empty, as a closer look reads them
     ink: str | None = None  # id of the ink network that looks; None: the one that digitrec ships
+    given: str | None = None  # id of the labelled sets beside MNIST, or in its place; None: none
     # Of a run that goes on from a bundle, the champion; see `further`.
     start: str | None = None  # its id
     corrections: float = 0.0  # share of each batch that people corrected
     distilled: bool = False  # of all else it is to say what the champion does, not what labels say
     steps: int | None = None  # an epoch at most; None: as many as it has batches
+    kept: float = 0.0  # share of its weights in those that the run leaves
     # How far `augment` goes: each image by a random share of these.
     clean_share: float = 0.0  # share of the images that stay as they are
     drawn_strength: float = 1.0  # of it all, on what is drawn: it varies of itself
@@ -85,8 +87,9 @@ class Recipe:
         check_seed(self.seed)
         if self.steps is not None:
             check_counts(steps=self.steps)
-        if not 0 <= self.corrections < 1:
-            raise ValueError(f"corrections must be from 0 to below 1, not {self.corrections:g}")
+        for name in ("corrections", "kept"):
+            if not 0 <= (share := getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be from 0 to below 1, not {share:g}")
         for field, known in (
             ("network", ("small", "large")),
             ("schedule", ("constant", "one-cycle")),
@@ -219,4 +222,5 @@ def further(recipe: Recipe, champion: str, epochs: int | None = None) -> Recipe:
         corrections=0.25,
         distilled=True,
         steps=340,
+        kept=0.5,
     )

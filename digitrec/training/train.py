@@ -1,12 +1,13 @@
 """A training run on Ray Train: from a recipe to a run folder with a bundle in it."""
 
+import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import ray
 from torch import Tensor, nn
 
-from digitrec.datasets.labelled import load_labelled
+from digitrec.datasets.labelled import LabelledSet, load_labelled
 from digitrec.evaluation.labelled_set import measure
 from digitrec.evaluation.scores import Measured
 from digitrec.model.bundle import (
@@ -37,9 +38,14 @@ from digitrec.training.data import (
 )
 from digitrec.training.epoch_log import EpochRecord
 from digitrec.training.fit import RunOptions, Training, fit, gpu_wanted, text_log
+from digitrec.training.given import read_given
+from digitrec.training.loop import mixed
 from digitrec.training.recipes import Recipe
 from digitrec.training.run_folder import BUNDLE, TEXT_LOG, RunFolder, open_run_folder
+from digitrec.training.sources import Sources
 from digitrec.training.worker import train_worker
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +53,8 @@ class TrainSettings(RunOptions):
     """What one training run is told."""
 
     recipe: Recipe
+    labelled: tuple[str, ...] = ()  # sets to learn from, see `load_labelled`
+    with_mnist: bool = True  # beside these; False: they take its place
 
 
 # The name of the part with what people corrected; it comes last.
@@ -58,8 +66,9 @@ class Material:
     """What is learnt from, by name, and what each epoch is measured on."""
 
     parts: dict[str, Arrays]
-    measured_on: str  # a labelled set's name
+    measured_on: str | LabelledSet  # or the name of one
     measuring: Arrays
+    notes: tuple[str, ...] = ()  # for the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +95,19 @@ def train(settings: TrainSettings) -> Trained:
         RunError: the training failed, and failed again on every retry.
     """
     ink = None if settings.ink_network is None else load_ink(settings.ink_network)
-    recipe = settings.recipe if ink is None else replace(settings.recipe, ink=ink_id(ink))
+    sources = Sources(settings.data, settings.labelled, settings.with_mnist)
+    given = read_given(sources, ink)
+    recipe = replace(settings.recipe, given=given.id)
+    recipe = recipe if ink is None else replace(recipe, ink=ink_id(ink))
     settings = replace(settings, recipe=recipe)
     with open_run_folder(settings.out, recipe, resume=settings.resume) as folder:
-        parts = training_parts(recipe, settings.data, ink)
-        material = Material(parts, *measuring_set(recipe, settings.data))
+        parts = training_parts(
+            recipe, settings.data, ink, given.parts, with_mnist=settings.with_mnist
+        )
+        if given.held is not None and given.measuring is not None:
+            material = Material(parts, given.held, given.measuring, given.notes)
+        else:
+            material = Material(parts, *measuring_set(recipe, settings.data), given.notes)
         return train_on(settings, folder, material, ink=ink)
 
 
@@ -116,11 +133,14 @@ def train_on(
         use_gpu = gpu_wanted(settings.device, settings.workers)
         check_lock = folder.begin(recipe)
         with text_log(folder.local / TEXT_LOG):
+            for note in material.notes:
+                log.info("%s", note)
             data = joined(parts), material.measuring, strengths(parts, recipe)
             corrections = len(parts[CORRECTIONS][1]) if CORRECTIONS in parts else 0
             training = _training(recipe, data, start, corrections)
             weights, records = fit(training, settings, folder, check_lock, use_gpu=use_gpu)
-            network = _network(recipe, weights)
+            began = None if start is None else start.weights
+            network = _network(recipe, mixed(weights, began, recipe.kept))
             _save(recipe, folder.local / BUNDLE, network, material, ink, start)
             bundle, measured = _measure(settings, folder.local / BUNDLE, material.measured_on)
             _draw(records, parts, measured, folder.local / "plots")
@@ -185,10 +205,14 @@ def _save(
         write_calibration(folder, calibration)
 
 
-def _measure(settings: TrainSettings, folder: Path, name: str) -> tuple[Bundle, Measured]:
+def _measure(
+    settings: TrainSettings, folder: Path, measured_on: str | LabelledSet
+) -> tuple[Bundle, Measured]:
     """Measure the bundle and write what it scored into its card; give it as it is then."""
-    measured = measure(open_engine(load_bundle(folder)), load_labelled(name, settings.data))
-    write_scorecard(folder, {name: measured.scores()})
+    if isinstance(measured_on, str):
+        measured_on = load_labelled(measured_on, settings.data)
+    measured = measure(open_engine(load_bundle(folder)), measured_on)
+    write_scorecard(folder, {measured.name: measured.scores()})
     return load_bundle(folder), measured
 
 
