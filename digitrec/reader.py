@@ -40,7 +40,7 @@ def read(
     Args:
         scans: paths of image files, contents of image files, or pixel arrays (uint8 or bool, grey
             [H, W] or [H, W, 1], RGB [H, W, 3] or RGBA [H, W, 4]); a single one is a list of one.
-        model: a shipped bundle's name, a bundle's folder, a run folder, or a registry: its champion.
+        model: a shipped bundle's name; a bundle's folder, a run folder, or a registry.
         ink: `dark` on lighter paper, or `light` on darker; `auto` where each scan says it, and
             where one does not, as the others do.
         max_error: the error budget: the largest share of wrong digits among those that are
