@@ -152,7 +152,7 @@ class _Labelled:
 def _labelled(bundle: "Bundle", options: argparse.Namespace) -> "dict[str, _Labelled]":
     """Read the labelled scans: by source."""
     from digitrec.datasets.answers import is_drawn, load_answers
-    from digitrec.datasets.labelled import column_of, joined, load_labelled
+    from digitrec.datasets.labelled import column_of, is_of_review, joined, load_labelled
     from digitrec.model.policies import check_unseen
 
     if any(map(is_drawn, options.labelled)):
@@ -164,6 +164,12 @@ def _labelled(bundle: "Bundle", options: argparse.Namespace) -> "dict[str, _Labe
         return {options.source: _Labelled(_read(bundle, answers.labelled, options), least, looks)}
     for name in options.labelled:
         check_unseen(bundle, name)
+        if is_of_review(name):
+            raise InputError(
+                f"{shown_name(name)} has labels of a review, of scans that were chosen by a "
+                "model's doubt: they train (digitrec retrain) and certify nothing; draw a random "
+                "sample with digitrec audit draw"
+            )
     labelled = joined([load_labelled(name) for name in options.labelled])
     if options.by is None:
         return {options.source: _Labelled(_read(bundle, labelled, options))}

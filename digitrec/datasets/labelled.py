@@ -25,7 +25,9 @@ from digitrec.inputs.rows import (
     PATH_COLUMNS,
     TSV,
     csv_columns,
+    csv_names,
     ending,
+    find,
     parquet_columns,
     resolved,
 )
@@ -34,6 +36,7 @@ from digitrec.storage.paths import readable
 from digitrec.storage.uris import (
     Remote,
     check_listed,
+    open_remotes,
     open_uri,
     opened,
     shown,
@@ -239,6 +242,25 @@ def column_of(table: str, column: str) -> dict[str, NDArray[np.intp]]:
         raise InputError(f"{readable(table)}, row {missing + 1} has nothing in column {column}")
     known = np.array(names, str)
     return {str(name): np.flatnonzero(known == name) for name in np.unique(known)}
+
+
+def is_of_review(source: str) -> bool:
+    """Tell whether a labelled set is a table of corrections: a model's doubt chose its scans.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    if ending(source) not in (CSV, TSV, PARQUET) or (os.path.isdir(source) and not is_uri(source)):
+        return False
+    try:
+        with opened(source, open_remotes([source])) as file:
+            if ending(source) == PARQUET:
+                names = parquet.ParquetFile(file).schema_arrow.names
+            else:
+                names = csv_names(file, source, (PATH_COLUMNS, LABEL_COLUMNS))
+    except (pa.ArrowException, OSError) as why:
+        raise InputError(f"{readable(source)} can't be read as a table: {why}") from why
+    return all(find(names, choices) for choices in (["predicted"], ["reviewer", "confidence"]))
 
 
 def joined(sets: Sequence[LabelledSet]) -> LabelledSet:

@@ -95,10 +95,10 @@ def _header(
     text = codecs.getincrementaldecoder(encoding or "utf-8")("replace").decode(header)
     names: list[str] = []
     for delimiter in "\t" if ending(table) == TSV else ",;\t":
-        names = next(header_reader.reader(io.StringIO(text), delimiter=delimiter), [])
+        names = next(header_reader.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
         if all(find(names, choices) is not None for choices in wanted):
             return names, delimiter, encoding
-    return next(header_reader.reader(io.StringIO(text)), []), delimiter, encoding
+    return next(header_reader.reader(io.StringIO(text, newline="")), []), delimiter, encoding
 
 
 def parquet_columns(

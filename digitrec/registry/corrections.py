@@ -3,7 +3,6 @@
 What can't be used is listed with its reason and left out; the rest of its file counts.
 """
 
-import csv
 import hashlib
 import os
 from collections import defaultdict
@@ -192,7 +191,7 @@ def _of_table(table: str) -> _Given:
                     given.problems.append(made)
                 else:
                     given.rows.append(made)
-    except (pa.ArrowException, OSError, UnicodeError, csv.Error) as why:
+    except (pa.ArrowException, OSError, UnicodeError) as why:
         raise InputError(CANT.format(name, why)) from why
     if not given.rows and not given.problems:
         raise InputError(f"{name} has no rows: a path and a label count")

@@ -192,3 +192,10 @@ def test_export_writes_every_image_once_and_nothing_else(tmp_path: Path) -> None
     assert len(load_labelled(str(out)).labels) == 200
     with pytest.raises(InputError, match="holds something already"):
         export_mnist("test", out)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_lines_of_a_table_end_as_any_system_ends_them(end: str, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_bytes(end.join(["path,label", "a.png,3", "b.png,4", ""]).encode())
+    assert load_labelled(str(table)).labels.tolist() == [3, 4]

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import csv, parquet
 from scipy.stats import binom
 
 from digitrec import cli
@@ -190,6 +192,22 @@ def test_answers_to_a_sample_certify_a_policy_of_that_source(
     assert "which says nothing of model" in capsys.readouterr().err
     assert cli.main([*calibrate[:3], str(sample), "--quiet"]) == 2
     assert "certifies alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_labels_of_a_review_certify_nothing(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {"path": ["a.png"], "label": ["3"], "predicted": ["8"], "reviewer": ["anna"]}
+    file = tmp_path / f"corrections{ending}"
+    if ending == ".csv":
+        csv.write_csv(pa.table(rows), file)
+    else:
+        parquet.write_table(pa.table(rows), file)
+    assert cli.main(["calibrate", "small", str(file), "--quiet"]) == 2
+    told = capsys.readouterr().err
+    assert "chosen by a model's doubt" in told
+    assert "audit draw" in told
 
 
 @pytest.mark.mnist

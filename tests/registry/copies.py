@@ -13,8 +13,8 @@ from digitrec.datasets.labelled import png
 from digitrec.datasets.synthetic.sets import draw_digit
 
 Scan = NDArray[np.uint8]
-# A scan and its label, and what else a table's row may say.
-Row = tuple[str, int | str, str]
+# Makes an image file of a scan again.
+Way = Callable[[Scan, Generator], bytes]
 
 
 def drawn(count: int, seed: int, side: int = 64) -> list[tuple[Scan, int]]:
@@ -31,10 +31,7 @@ def drawn(count: int, seed: int, side: int = 64) -> list[tuple[Scan, int]]:
 
 def again(scan: Scan, rng: Generator) -> bytes:
     """Make a copy of a scan, such as somebody sends a second time: an image file's content."""
-    ways: list[Callable[[Scan, Generator], bytes]] = [
-        _same, _jpeg, _resized, _colours, _cropped, _turned, _paler,
-    ]  # fmt: skip
-    return ways[int(rng.integers(len(ways)))](scan, rng)
+    return WAYS[int(rng.integers(len(WAYS)))](scan, rng)
 
 
 def _same(scan: Scan, rng: Generator) -> bytes:
@@ -47,8 +44,9 @@ def _jpeg(scan: Scan, rng: Generator) -> bytes:
 
 
 def _resized(scan: Scan, rng: Generator) -> bytes:
-    side = int(scan.shape[0] * rng.uniform(0.6, 2))
-    return png(np.asarray(cv2.resize(scan, (side, side), interpolation=cv2.INTER_AREA), np.uint8))
+    factor = rng.uniform(0.6, 2)
+    size = [int(side * factor) for side in scan.shape[::-1]]
+    return png(np.asarray(cv2.resize(scan, size, interpolation=cv2.INTER_AREA), np.uint8))
 
 
 def _colours(scan: Scan, rng: Generator) -> bytes:
@@ -61,13 +59,16 @@ def _cropped(scan: Scan, rng: Generator) -> bytes:
 
 
 def _turned(scan: Scan, rng: Generator) -> bytes:
-    side = len(scan)
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-1, 1), 1)
-    return png(np.asarray(cv2.warpAffine(scan, turn, (side, side), borderValue=240), np.uint8))
+    size = scan.shape[::-1]
+    turn = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), rng.uniform(-1, 1), 1)
+    return png(np.asarray(cv2.warpAffine(scan, turn, size, borderValue=240), np.uint8))
 
 
 def _paler(scan: Scan, rng: Generator) -> bytes:
-    return png(np.asarray(scan * rng.uniform(0.75, 1) + rng.uniform(0, 10), np.uint8))
+    return png(np.asarray(scan * rng.uniform(0.75, 0.95) + rng.uniform(0, 10), np.uint8))
+
+
+WAYS: tuple[Way, ...] = (_same, _jpeg, _resized, _colours, _cropped, _turned, _paler)
 
 
 def write_table(table: Path, rows: Sequence[Sequence[object]], *names: str) -> Path:

@@ -1,18 +1,23 @@
 """The scans of corrections in a registry: each once, on one side for ever, and out if asked."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from digitrec import cli
 from digitrec.datasets.labelled import png
 from digitrec.errors import InputError
+from digitrec.model.champion import REMOVAL
 from digitrec.registry.additions import add
-from digitrec.registry.pool import DATA, data_files, load, read_data, used_by, write_used
+from digitrec.registry.pool import data_files, load, read_data, used_by, write_used
 from digitrec.registry.removal import forget
 from digitrec.registry.sides import GOLDEN, NEITHER, TRAINS, Members, sides
 from digitrec.registry.similar import near_copies
+from digitrec.registry.store import DATA, make_registry
 from digitrec.storage.folder import Folder, open_folder
 from tests.registry.copies import Scan, drawn, write_table
 
@@ -27,7 +32,7 @@ def registry(tmp_path: Path) -> Folder:
     return open_folder(tmp_path / "registry")
 
 
-def table(folder: Path, some: list[tuple[bytes, object, str]]) -> str:
+def table(folder: Path, some: Sequence[tuple[bytes, object, str]]) -> str:
     """Write scans, and a table of what they show and of whose they are."""
     folder.mkdir()
     for k, (content, _, _) in enumerate(some):
@@ -131,6 +136,7 @@ def test_a_copy_of_what_judges_among_what_trains_is_left_out(
     trains = next(group for group in found.groups[~found.golden])
     k = int(np.flatnonzero(found.golden)[0])
     image = cv2.imdecode(np.frombuffer(found.contents[k], np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
     copy = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
     added = add(registry, [table(tmp_path / "second", [(copy, found.said[k], trains)])])
     assert added.new == 0
@@ -220,3 +226,24 @@ def test_a_removal_that_broke_off_is_finished_by_the_next(
     assert forget(registry, ["4.png"]).removed == removed
     [name] = data_files(registry)
     assert len(read_data(registry, name)) == 10 - len(removed)
+
+
+def test_the_command_tells_what_was_forgotten_and_logs_no_path(
+    shown: list[tuple[Scan, int]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    location = str(tmp_path / "models")
+    registry = make_registry(location, "small")
+    add(registry.folder, [table(tmp_path / "anna", of_writers(shown[:10], 2))])
+    write_used(registry.folder, "4f7c", load(registry.folder))
+    trained = load(registry.folder)
+    names = [str(path) for path in trained.paths[~trained.golden]]
+    assert cli.main(["models", "forget", location, names[0], "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["bundles"] == {"4f7c": len(told["removed"])}
+    last = registry.last()
+    assert last is not None
+    assert last.kind == REMOVAL
+    assert last.fields["scans"] == told["removed"]
+    assert names[0] not in json.dumps(last.to_json())
+    assert cli.main(["models", "forget", location, names[0]]) == 2
+    assert "nothing was removed" in capsys.readouterr().err
