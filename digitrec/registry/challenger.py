@@ -1,8 +1,10 @@
 """A challenger: the champion's networks trained further, on corrections beside what they know."""
 
 import io
+import logging
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,24 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from digitrec.errors import InputError
-from digitrec.model.bundle import Bundle, is_bundle, load_bundle, save_cascade
+from digitrec.model.bundle import Bundle, is_bundle, load_bundle, save_bundle, save_cascade
 from digitrec.model.calibration import fit_of
-from digitrec.model.card import MEMBERS, WEIGHTS
+from digitrec.model.card import MEMBERS, WEIGHTS, calibration_of
 from digitrec.model.champion import bundle_folder
+from digitrec.model.network import NETWORKS
+from digitrec.model.policy import DIGITS
 from digitrec.registry.evidence import Folds
 from digitrec.registry.pool import Corrections
 from digitrec.registry.store import WORK, Registry
 from digitrec.storage.folder import within
-from digitrec.training.data import Arrays, measuring_set, training_parts
+from digitrec.training.data import Arrays, joined, measuring_set, strengths, training_parts
+from digitrec.training.fit import gpu_wanted
+from digitrec.training.folds import train_folds
 from digitrec.training.recipes import Recipe, further
 from digitrec.training.run_folder import BUNDLE, open_run_folder
 from digitrec.training.train import CORRECTIONS, Material, Start, TrainSettings, train_on
+
+log = logging.getLogger(__name__)
 
 CHALLENGER, NETWORK = "challenger", "network"
 FOLDS = 3
@@ -67,23 +75,23 @@ def make_challenger(
     """
     work = within(registry.location, f"{WORK}/{key}")
     of = folds_of(corrections)
-    names = [CHALLENGER, *(f"fold-{number + 1}" for number in range(int(of.max(initial=-1)) + 1))]
-    left_out = [
-        corrections.golden,
-        *(corrections.golden | (of == k) for k in range(len(names) - 1)),
-    ]
-    runs = {}
+    folds = [within(work, f"fold-{number + 1}") for number in range(int(of.max(initial=-1)) + 1)]
     kept = bundle_folder(registry.folder, champion.card.id)
-    for member, bundle in networks_of(champion).items():
-        weights = kept.below(member) if champion.members else kept
-        base = _Base.of(bundle, weights.read(WEIGHTS), effort)
-        for name, out in zip(names, left_out, strict=True):
-            run = within(work, f"{name}/{member}")
-            base.train(run, corrections.scans[~out], corrections.labels[~out], effort)
-            if name == CHALLENGER:
-                runs[member] = run
-    bundles = [_assembled(within(work, name), champion) for name in names]
-    return Made(bundles[0], Folds([load_bundle(one) for one in bundles[1:]], of), runs)
+    runs = {}
+    for name, bundle in networks_of(champion).items():
+        weights = (kept.below(name) if champion.members else kept).read(WEIGHTS)
+        teaching = _Teaching.of(bundle, state_of(weights), effort)
+        runs[name] = within(work, f"{CHALLENGER}/{name}")
+        teaching.train(runs[name], corrections.only(~corrections.golden), effort)
+        unseen = {
+            within(fold, name): corrections.only(~corrections.golden & (of != number))
+            for number, fold in enumerate(folds)
+        }
+        teaching.train_folds(unseen, effort)
+    location, *others = (
+        _assembled(place, champion) for place in (within(work, CHALLENGER), *folds)
+    )
+    return Made(location, Folds([load_bundle(one) for one in others], of), runs)
 
 
 def folds_of(corrections: Corrections) -> NDArray[np.int64]:
@@ -116,39 +124,68 @@ def networks_of(champion: Bundle) -> dict[str, Bundle]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
-    """What all trainings of a network share."""
+class _Teaching:
+    """What all trainings of a network share: it, and what it is trained on beside corrections."""
 
     bundle: Bundle
     recipe: Recipe
     start: Start
     parts: dict[str, Arrays]
-    measured_on: str
-    measuring: Arrays
 
     @classmethod
-    def of(cls, bundle: Bundle, weights: bytes, effort: Effort) -> "_Base":
-        """Gather what a network is trained further on, beside corrections."""
+    def of(cls, bundle: Bundle, weights: dict[str, Any], effort: Effort) -> "_Teaching":
+        """Gather it."""
         recipe = further(recipe_of(bundle), bundle.card.id, effort.epochs)
         parts = training_parts(recipe, effort.data, bundle.ink)
-        name, measuring = measuring_set(recipe, effort.data)
-        start = Start(bundle.card.id, state_of(weights))
-        return cls(bundle, recipe, start, parts, name, measuring)
+        return cls(bundle, recipe, Start(bundle.card.id, weights), parts)
 
-    def train(
-        self, run: str, scans: NDArray[np.uint8], labels: NDArray[np.uint8], effort: Effort
-    ) -> None:
-        """Train the network on these corrections too, unless that is done."""
+    def learnt(self, corrections: Corrections) -> Arrays:
+        """Return what the network can learn of corrections: without junk, only of digits."""
+        some = np.ones(len(corrections), bool) if self.recipe.junk else corrections.labels < DIGITS
+        return corrections.scans[some], corrections.labels[some]
+
+    def train(self, run: str, corrections: Corrections, effort: Effort) -> None:
+        """Train the network by Ray Train, unless that is done."""
         if is_bundle(within(run, BUNDLE)):
             return
         settings = TrainSettings(
             recipe=self.recipe, out=run, workers=effort.workers, device=effort.device, resume=True
         )
-        learnt = np.ones(len(labels), bool) if self.recipe.junk else labels < 10
-        parts = {**self.parts, CORRECTIONS: (scans[learnt], labels[learnt])}
-        material = Material(parts, self.measured_on, self.measuring)
+        parts = {**self.parts, CORRECTIONS: self.learnt(corrections)}
+        material = Material(parts, *measuring_set(self.recipe, effort.data))
         with open_run_folder(run, self.recipe, resume=True) as folder:
             train_on(settings, folder, material, ink=self.bundle.ink, start=self.start)
+
+    def train_folds(self, unseen: Mapping[str, Corrections], effort: Effort) -> None:
+        """Train the network on some of the corrections each, all at once: those not done.
+
+        Args:
+            unseen: where each bundle is to lie, and the corrections that it learns from.
+            effort: how.
+        """
+        missing = {out: some for out, some in unseen.items() if not is_bundle(out)}
+        known = joined(self.parts), strengths(self.parts, self.recipe)
+        use_gpu = gpu_wanted(effort.device, 1)
+        trained = train_folds(
+            self.recipe,
+            known,
+            [self.learnt(some) for some in missing.values()],
+            self.start.weights,
+            use_gpu=use_gpu,
+        )
+        outs = list(missing)
+        for done, (number, weights) in enumerate(trained, 1):
+            network = NETWORKS[self.recipe.network]()
+            network.load_state_dict(weights)
+            save_bundle(
+                outs[number],
+                network.eval(),
+                recipe=asdict(self.recipe),
+                data={},
+                calibration=calibration_of(self.bundle.card),
+                ink=self.bundle.ink,
+            )
+            log.info("fold %d of %d of the %s network", done, len(outs), self.recipe.network)
 
 
 def recipe_of(bundle: Bundle) -> Recipe:

@@ -51,16 +51,39 @@ def labelled(
     )
 
 
-def begin(recipe: Recipe, device: torch.device) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """Make a network with its first weights, a function of the recipe's seed, and its optimizer."""
+def begin(
+    recipe: Recipe, device: torch.device, start: dict[str, Tensor] | None = None
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Make a network with its first weights, and its optimizer.
+
+    Args:
+        recipe: its seed gives the weights, where there are no others.
+        device: where it is trained.
+        start: the weights to begin with.
+    """
     torch.manual_seed(recipe.seed)
     # Channels last: a step takes half the time on a CPU.
     network = NETWORKS[recipe.network](batch_norm=recipe.batch_norm)
+    if start is not None:
+        network.load_state_dict(start)
     network = network.to(device).to(memory_format=torch.channels_last)
     # Without weight decay this is Adam.
     return network, torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
+
+
+def mixed(
+    trained: dict[str, Tensor], start: dict[str, Tensor] | None, kept: float
+) -> dict[str, Tensor]:
+    """Return the mean of a network's weights and those that it began with, these by a share `kept`.
+
+    What was learnt anew stays for the most part, and what is forgotten comes back (Wortsman et
+    al., "Robust fine-tuning of zero-shot models", 2022).
+    """
+    if start is None or not kept:
+        return trained
+    return {name: torch.lerp(value, start[name], kept) for name, value in trained.items()}
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:

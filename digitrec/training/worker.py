@@ -45,11 +45,8 @@ def train_worker(config: dict[str, Any]) -> None:
     train_arrays, test_arrays, strengths = data
     training = labelled(*train_arrays, device, strengths, config["corrections"])
     test = labelled(*test_arrays, device)
-    network, optimizer = begin(recipe, device)
-    champion = None
-    if config["start"] is not None:
-        network.load_state_dict(config["start"])
-        champion = copy.deepcopy(network).eval() if recipe.distilled else None
+    network, optimizer = begin(recipe, device, config["start"])
+    champion = copy.deepcopy(network).eval() if recipe.distilled else None
     records = restore(network, optimizer, EpochRecord)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network
     for epoch in range(len(records) + 1, recipe.epochs + 1):
