@@ -53,6 +53,13 @@ FLAGS = {
     "models check": {"--json"},
     "models promote": {"--json"},
     "models rollback": {"--to", "--json"},
+    "models forget": {"--json"},
+    "retrain": {
+        "--registry", "--corrections", "--min-corrections", "--promote", "--model", "--dry-run",
+        "--epochs", "--workers", "--device", "--data", "--json", "--quiet",
+    },
+    "review make": {"--out", "-n", "--count", "--sample", "--language", "--format"},
+    "review collect": {"--result", "--sample", "--out", "--corrected", "--rest", "--json"},
 }  # fmt: skip
 
 
@@ -121,7 +128,7 @@ def test_a_classify_worker_loads_no_torch() -> None:
 
 def test_jobs_are_thin() -> None:
     jobs = list((ROOT / "jobs").glob("*.py"))
-    assert {job.stem for job in jobs} == {"train", "study", "classify", "pack"}
+    assert {job.stem for job in jobs} == {"train", "study", "classify", "pack", "retrain"}
     assert all(len(job.read_text().splitlines()) <= 40 for job in jobs)
 
 
