@@ -32,6 +32,7 @@ from digitrec.inputs.rows import (
     resolved,
 )
 from digitrec.storage.files import is_uri
+from digitrec.storage.folder import open_folder, within
 from digitrec.storage.paths import readable
 from digitrec.storage.uris import Remote, open_remotes, opened, shown
 
@@ -113,8 +114,8 @@ def read_corrections(files: Sequence[str], source: str = "") -> tuple[list[Scan]
     Args:
         files: tables (CSV, TSV or Parquet with the columns path and label, paths being relative to
             the table, and maybe those of `MORE`; in Parquet also `content`: a scan's own bytes),
-            folders of class folders (`0` to `9`), and folders of an answered `audit draw`; of this
-            machine or URIs.
+            folders of class folders (`0` to `9`), folders of an answered `audit draw`, and folders
+            of such tables and samples, where there may be none yet; of this machine or URIs.
         source: of the scans of which no file says it.
 
     Returns:
@@ -127,11 +128,26 @@ def read_corrections(files: Sequence[str], source: str = "") -> tuple[list[Scan]
     """
     scans: list[Scan] = []
     problems: list[Problem] = []
-    for file in files:
+    for file in chain.from_iterable(map(_listed, files)):
         given = _given(file)
         problems += given.problems
         scans += _opened(given, source, problems)
     return _agreed(scans, problems), problems
+
+
+def _listed(file: str) -> list[str]:
+    """Return the tables and samples in a folder; what is none of such a folder is itself."""
+    if is_drawn(file) or (ending(file) and not os.path.isdir(file)):
+        return [file]
+    folder = open_folder(file)
+    try:
+        names, below = folder.names(), folder.folders()
+    except (OSError, ValueError):
+        return [file]
+    tables = [within(file, name) for name in names if ending(name) in (CSV, TSV, PARQUET)]
+    samples = [place for name in below if is_drawn(place := within(file, name))]
+    is_inbox = os.path.isdir(file) and not names and not below
+    return tables + samples if tables or samples or is_inbox else [file]
 
 
 def _given(file: str) -> _Given:

@@ -33,6 +33,18 @@ def _table(folder: Path, *rows: tuple[object, ...], names: tuple[str, ...] = ())
     return str(write_table(folder / "corrections.csv", rows, *names))
 
 
+def test_a_folder_of_tables_is_taken_table_by_table(folder: Path, tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    assert read_corrections([str(inbox)]) == ([], [])  # nobody has corrected anything yet
+    (inbox / "note.txt").write_text("no table")
+    for label in (7, 2):
+        (inbox / f"{label}.csv").write_text(f"path,label\n../{label}.png,{label}\n")
+    found, problems = read_corrections([str(inbox)])
+    assert [one.said.label for one in found] == ["2", "7"]
+    assert not problems
+
+
 def test_a_table_says_what_scans_show_and_who_says_so(folder: Path) -> None:
     names = ("path", "label", "writer", "source", "model", "predicted", "confidence", "reviewer")
     row = ("3.png", "3.0", "anna", "office", "4f7c", "8", "0.61", "ben")
