@@ -93,7 +93,7 @@ class Corrections:
     @cached_property
     def nothing_found(self) -> NDArray[np.bool_]:
         """In which the normalizer finds no ink: bool [N]."""
-        return ~self.scans.any(axis=(1, 2))
+        return np.asarray(~self.scans.any(axis=(1, 2)))
 
     @cached_property
     def id(self) -> str:
