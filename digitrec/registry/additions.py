@@ -7,13 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import open_engine
-from digitrec.reader import read_scans
 from digitrec.registry.corrections import Problem, Scan, read_corrections
 from digitrec.registry.pool import SCHEMA, Corrections, Row, load, write_data
 from digitrec.registry.sides import GOLDEN, NEITHER, Members, sides
-from digitrec.registry.similar import Pairs, near_copies, outlines
+from digitrec.registry.similar import Pairs, Views, near_copies, views_of
 from digitrec.storage.folder import Folder
 
 SIDES = ("training", "golden")
@@ -62,14 +59,8 @@ def add(folder: Folder, files: Sequence[str], *, source: str = "", dry_run: bool
     fresh, known = _fresh(given, there, problems)
     if not fresh:
         return Added(0, known, 0, problems, {})
-    contents = [scan.content for scan in fresh]
-    scans = read_scans(contents, open_engine(load_bundle("small"))).scans
-    looks = scans, outlines(contents)
-    near = near_copies(
-        np.concatenate([there.scans, looks[0]]),
-        np.concatenate([there.outlines, looks[1]]),
-        len(there),
-    )
+    looks = views_of([scan.content for scan in fresh])
+    near = near_copies(there.views.followed_by(looks), len(there))
     rows = _placed(there, fresh, looks, near, problems)
     if rows and not dry_run:
         write_data(folder, rows)
@@ -97,7 +88,7 @@ def _fresh(
 def _placed(
     there: Corrections,
     fresh: Sequence[Scan],
-    looks: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    looks: Views,
     near: Pairs,
     problems: list[Problem],
 ) -> list[Row]:
@@ -119,11 +110,13 @@ def _placed(
     for earlier, later in near[(found[near] != NEITHER).all(axis=1)].tolist():
         copies.setdefault(later, []).append(names[earlier])
     rows = []
-    for k, (scan, *images) in enumerate(zip(fresh, *looks, strict=True), len(there)):
-        if found[k] != NEITHER:
-            rows.append(_row(scan, images, copies.get(k, []), golden=bool(found[k] == GOLDEN)))
-        else:
-            problems.append(_left_out(scan, doubted=bool(doubted[k])))
+    for k, scan in enumerate(fresh):
+        place = k + len(there)
+        if found[place] == NEITHER:
+            problems.append(_left_out(scan, doubted=bool(doubted[place])))
+            continue
+        golden = bool(found[place] == GOLDEN)
+        rows.append(_row(scan, looks, k, copies.get(place, []), golden=golden))
     return rows
 
 
@@ -146,13 +139,14 @@ def _left_out(scan: Scan, *, doubted: bool) -> Problem:
     return Problem(scan.said.file, scan.said.row, why)
 
 
-def _row(scan: Scan, images: list[NDArray[np.uint8]], near: list[str], *, golden: bool) -> Row:
+def _row(scan: Scan, looks: Views, k: int, near: list[str], *, golden: bool) -> Row:
     return {
         **{name: value for name, value in asdict(scan.said).items() if name in SCHEMA.names},
         "sha256": scan.sha256,
         "content": scan.content,
-        "scan": images[0].tobytes(),
-        "outline": images[1].tobytes(),
+        "scan": looks.scans[k].tobytes(),
+        "outline": looks.outlines[k].tobytes(),
+        "plain": bool(looks.plain[k]),
         "near": near,
         "golden": golden,
         "added": datetime.now(UTC).isoformat(timespec="seconds"),

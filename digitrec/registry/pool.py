@@ -21,7 +21,7 @@ from pyarrow import parquet
 from digitrec.datasets.answers import NO_DIGIT, NO_DIGITS
 from digitrec.errors import InputError
 from digitrec.normalize.arrays import SIDE
-from digitrec.registry.similar import components
+from digitrec.registry.similar import Views, components
 from digitrec.registry.store import DATA
 from digitrec.storage.folder import Folder
 
@@ -31,7 +31,8 @@ SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("content", pa.binary()),  # of the image file, as it was given
         ("scan", IMAGE),  # normalized
-        ("outline", IMAGE),  # see `similar`
+        ("outline", IMAGE),  # see `similar`, and the next one too
+        ("plain", pa.bool_()),
         ("path", pa.string()),  # as it was given
         ("label", pa.string()),  # 0 to 9, blank, not-a-digit
         ("group", pa.string()),
@@ -58,8 +59,7 @@ class Corrections:
 
     sha256: list[str]
     contents: list[bytes]  # of the image files
-    scans: NDArray[np.uint8]  # [N, 28, 28], normalized; all zero where nothing was found
-    outlines: NDArray[np.uint8]  # [N, 28, 28], see `similar`
+    views: Views  # how they are compared with others
     said: NDArray[np.object_]  # [N], the label: 0 to 9, blank, not-a-digit
     golden: NDArray[np.bool_]  # [N], judges, and never trains
     drawn: NDArray[np.bool_]  # [N], at random, by `audit draw`; these are golden
@@ -73,6 +73,11 @@ class Corrections:
 
     def __len__(self) -> int:
         return len(self.sha256)
+
+    @property
+    def scans(self) -> NDArray[np.uint8]:
+        """The normalized scans, uint8 [N, 28, 28]; all zero where nothing was found."""
+        return self.views.scans
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:
@@ -187,8 +192,9 @@ def _corrections(rows: Sequence[Row]) -> Corrections:
     return Corrections(
         sha256=names,
         contents=[row["content"] for row in rows],
-        scans=images("scan"),
-        outlines=images("outline"),
+        views=Views(
+            images("scan"), images("outline"), np.array([row["plain"] for row in rows], bool)
+        ),
         said=texts("label"),
         golden=np.array([row["golden"] for row in rows], bool),
         drawn=np.array([row["drawn"] for row in rows], bool),

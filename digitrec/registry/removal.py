@@ -10,9 +10,6 @@ import numpy as np
 
 from digitrec.errors import InputError, ScanError
 from digitrec.inputs.fetch import content
-from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import open_engine
-from digitrec.reader import read_scans
 from digitrec.registry.pool import (
     Corrections,
     data_files,
@@ -21,7 +18,7 @@ from digitrec.registry.pool import (
     used_by,
     write_data,
 )
-from digitrec.registry.similar import near_copies, outlines
+from digitrec.registry.similar import near_copies, views_of
 from digitrec.registry.store import DATA
 from digitrec.storage.files import is_uri
 from digitrec.storage.folder import Folder
@@ -84,18 +81,13 @@ def _shown(there: Corrections, name: str) -> list[bytes]:
 
 def _copies(there: Corrections, shown: Sequence[bytes]) -> set[str]:
     """Return what is there of some contents and of their near-copies: their SHA-256."""
-    try:
-        views = outlines(shown)
-    except ScanError:  # what can't be decoded never came in
-        return set()
     if not shown or not len(there):
         return set()
-    scans = read_scans(shown, open_engine(load_bundle("small"))).scans
-    near = near_copies(
-        np.concatenate([there.scans, scans]),
-        np.concatenate([there.outlines, views]),
-        len(there),
-    )
+    try:
+        looks = views_of(shown)
+    except ScanError:  # what can't be decoded never came in
+        return set()
+    near = near_copies(there.views.followed_by(looks), len(there))
     digests = {hashlib.sha256(one).hexdigest() for one in shown}
     named = [k for k, one in enumerate(there.sha256) if one in digests]
     return {there.sha256[k] for k in (*named, *near[near[:, 0] < len(there), 0].tolist())}

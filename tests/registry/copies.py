@@ -22,10 +22,10 @@ def drawn(count: int, seed: int, side: int = 64) -> list[tuple[Scan, int]]:
     rng = np.random.default_rng(seed)
     found = []
     for k in range(count):
-        ink = np.asarray(draw_digit(k % 10, rng), np.uint8)
-        ink = np.asarray(cv2.resize(ink, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
-        paper = np.pad(ink, side // 8)
-        found.append((np.asarray(240 - (paper.astype(int) * 200) // 255, np.uint8), k % 10))
+        ink = 255 - draw_digit(k % 10, rng)
+        large = np.asarray(cv2.resize(ink, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+        ink = np.pad(large, side // 8)
+        found.append((np.asarray(240 - ink.astype(int) * 200 // 255, np.uint8), k % 10))
     return found
 
 

@@ -16,7 +16,7 @@ from digitrec.registry.additions import add
 from digitrec.registry.pool import data_files, load, read_data, used_by, write_used
 from digitrec.registry.removal import forget
 from digitrec.registry.sides import GOLDEN, NEITHER, TRAINS, Members, sides
-from digitrec.registry.similar import near_copies
+from digitrec.registry.similar import Views, near_copies
 from digitrec.registry.store import DATA, make_registry
 from digitrec.storage.folder import Folder, open_folder
 from tests.registry.copies import Scan, drawn, write_table
@@ -164,8 +164,9 @@ def test_blank_papers_do_not_all_look_the_same() -> None:
     empty = np.zeros((4, 28, 28), np.uint8)
     views = rng.integers(0, 255, (4, 28, 28)).astype(np.uint8)
     views[1] = views[0]
-    assert near_copies(empty, views, 0).tolist() == [[0, 1]]
-    assert near_copies(empty, empty, 2).tolist() == [[0, 2], [0, 3]]
+    plain = np.ones(4, bool)
+    assert near_copies(Views(empty, views, plain), 0).tolist() == [[0, 1]]
+    assert near_copies(Views(empty, empty, plain), 2).tolist() == [[0, 2], [0, 3]]
 
 
 def test_random_draws_judge_and_what_is_near_them_does_not_train() -> None:

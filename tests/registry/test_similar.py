@@ -6,16 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import open_engine
-from digitrec.reader import read_scans
-from digitrec.registry.similar import Pairs, components, near_copies, outlines
+from digitrec.registry.similar import Pairs, components, near_copies, views_of
 from tests.registry.copies import WAYS, Way, drawn
 
 
 def pairs_of(contents: list[bytes], first: int) -> Pairs:
-    scans = read_scans(contents, open_engine(load_bundle("small"))).scans
-    return near_copies(scans, outlines(contents), first)
+    return near_copies(views_of(contents), first)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -44,6 +40,12 @@ def test_hardly_a_copy_of_real_scans_is_missed(way: Way, real_digits: Path) -> N
 def test_few_digits_of_the_same_people_are_taken_for_copies(real_digits: Path) -> None:
     contents = [path.read_bytes() for path in sorted(real_digits.glob("?/*.png"))]
     assert len(pairs_of(contents, 0)) <= 4
+
+
+def test_other_digits_in_the_same_shaded_cell_are_no_copies() -> None:
+    shaded = [np.pad(scan // 2 + 60, 10, constant_values=240) for scan, _ in drawn(40, seed=3)]
+    pairs = pairs_of([cv2.imencode(".png", scan)[1].tobytes() for scan in shaded], 0)
+    assert len(pairs) <= 2
 
 
 def test_what_is_joined_by_others_is_together() -> None:
