@@ -132,7 +132,8 @@ def near_copies(views: Views, first: int) -> Pairs:
     found = [_flat(~(there[: len(views.scans)] | there[len(views.scans) :]), first)]
     if there.any():
         alike = np.concatenate(_compared(images[there], owners[there], views.plain, first))
-        found.append(alike[_agree(views.scans, alike)])
+        if len(alike):
+            found.append(alike[_agree(views.scans, alike)])
     pairs = np.concatenate(found)
     pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
     return np.unique(pairs, axis=0)
