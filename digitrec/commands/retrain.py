@@ -71,7 +71,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--dry-run", action="store_true", help="say what there is to do, and change nothing"
     )
-    command.add_argument("--epochs", type=int, metavar="N", help="of each training; default: 4")
+    command.add_argument("--epochs", type=int, metavar="N", help="of each training; default: 2")
     command.add_argument("--workers", type=int, default=1, metavar="N", help="default: 1")
     add_device(command)
     add_data(command)

@@ -88,6 +88,7 @@ def retrain(settings: RetrainSettings) -> Outcome:
         champion = registry.bundle(registry.id_of("champion"))
         new = _new(registry, corrections)
         if new < settings.min_corrections:
+            clear_work(registry)
             return Outcome(state=NOTHING, champion=champion.card.id, new=new, added=added)
         return _challenge(registry, settings, champion, corrections, added, new, check_lease)
 

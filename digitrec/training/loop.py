@@ -146,7 +146,8 @@ def train_epoch(
         epoch: from 1 on.
         rank: of this worker.
         world_size: how many there are.
-        champion: the network that is to be agreed with on all but corrections; see `distilled`.
+        champion: the network that is to be agreed with on all but corrections, by the recipe's
+            share `distilled`.
     """
     network.train()
     device = data.images.device
@@ -166,11 +167,13 @@ def train_epoch(
         if champion is None:
             loss = loss_of(logits, labels, junk=recipe.junk > 0)
         else:
-            corrected = mine >= len(data) - data.corrections
-            loss = loss_of(logits[corrected], labels[corrected], junk=recipe.junk > 0)
             with torch.no_grad():
-                told = champion(scaled[~corrected])
-            loss = loss + distilled(logits[~corrected], told, junk=recipe.junk > 0)
+                told = champion(scaled)
+            corrected = mine >= len(data) - data.corrections
+            share = torch.where(corrected, 0.0, recipe.distilled)
+            apart = distances(logits, told, junk=recipe.junk > 0)
+            losses = loss_of(logits, labels, junk=recipe.junk > 0, reduction="none")
+            loss = ((1 - share) * losses + share * apart).sum()
         for group in optimizer.param_groups:
             progress = (epoch - 1 + number / len(batches)) / recipe.epochs
             group["lr"] = learning_rate_at(recipe, progress)
@@ -181,31 +184,37 @@ def train_epoch(
     return total
 
 
-def loss_of(logits: Tensor, labels: Tensor, *, junk: bool) -> Tensor:
-    """Return the sum of the cross-entropies of logits float32 [N, 10] with labels int64 [N].
+def loss_of(logits: Tensor, labels: Tensor, *, junk: bool, reduction: str = "sum") -> Tensor:
+    """Return the cross-entropies of logits float32 [N, 10] with labels int64 [N].
 
     Where there is junk, an eleventh class stands for it, whose logit is always 0: so the network
     learns to give digits logits above 0 and everything else logits below, without a parameter
     more. The sigmoid of the logits' log-sum-exp then tells how much a scan looks like a digit
     (the energy score of Liu et al., "Energy-based out-of-distribution detection", 2020, with a
     fixed scale).
+
+    Args:
+        logits: as the network gives them.
+        labels: 0 to 9, and 10 for no digit, where there is junk.
+        junk: see above.
+        reduction: `sum`, or `none`: float32 [N].
     """
     if junk:
         logits = F.pad(logits, (0, 1))
-    return F.cross_entropy(logits, labels, reduction="sum")
+    return F.cross_entropy(logits, labels, reduction=reduction)
 
 
-def distilled(logits: Tensor, told: Tensor, *, junk: bool) -> Tensor:
-    """Return how far logits float32 [N, 10] are from what a champion says, float32 [N, 10].
+def distances(logits: Tensor, told: Tensor, *, junk: bool) -> Tensor:
+    """Return how far logits float32 [N, 10] are from what a champion says: float32 [N].
 
-    The sum of the divergences of the two distributions (Hinton et al., "Distilling the knowledge
-    in a neural network", 2015): 0 where they are the same. So a network keeps what it is certain
-    of and what it doubts, where labels would make it certain of what it has seen often.
+    The divergence of the two distributions (Hinton et al., "Distilling the knowledge in a neural
+    network", 2015): 0 where they are the same. So a network keeps what it is certain of and what it
+    doubts, where labels would make it certain of what it has seen often.
     """
     if junk:
         logits, told = F.pad(logits, (0, 1)), F.pad(told, (0, 1))
     said, wanted = F.log_softmax(logits, 1), F.log_softmax(told, 1)
-    return F.kl_div(said, wanted, reduction="sum", log_target=True)
+    return F.kl_div(said, wanted, reduction="none", log_target=True).sum(1)
 
 
 @torch.inference_mode()

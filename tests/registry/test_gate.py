@@ -168,7 +168,7 @@ def test_labels_that_contradict_a_certain_champion_stop_it() -> None:
     for wrong in (np.full_like(labels, 7), np.roll(labels, 3), relabelled):
         assert stopped(replace(whole, labels=wrong)) == ["labels"]
     few = labels.copy()
-    some = np.random.default_rng(0).choice(COUNT, COUNT // 20, replace=False)
+    some = np.random.default_rng(0).choice(COUNT, COUNT // 200, replace=False)
     few[some] = (few[some] + 1) % 10
     assert stopped(replace(whole, labels=few)) == []
 
