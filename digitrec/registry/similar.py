@@ -11,7 +11,7 @@ So hardly a copy is missed. Of copies of 300 scanned digits of about 90×90 pixe
 of 60 to 95, resized 0.5 to 2 times, other modes of PNG, turned by up to 1°, noise, other contrast,
 more paper around) 0.2 % at most of any kind are, and 0.7 % of those cropped by up to 6 % on each
 side, which may cut the digit; 1 % of those to which four such things were done. Of MNIST's digits,
-28×28 pixels as they are, 0.1 % are, but for those shrunk to half that: 3 %. The price is paid by
+28×28 pixels as they are, 0.3 % at most are, but 3 % of those resized. The price is paid by
 digits that are alike: of 20,000 of MNIST's by 160 writers one in 250 that is no 1, and three 1s of
 five, have such a double; of the 300 scans none. Of two of them one is left out where their groups
 are on both sides.
