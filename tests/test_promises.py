@@ -55,8 +55,8 @@ FLAGS = {
     "models rollback": {"--to", "--json"},
     "models forget": {"--json"},
     "retrain": {
-        "--registry", "--corrections", "--min-corrections", "--promote", "--model", "--dry-run",
-        "--epochs", "--workers", "--device", "--data", "--json", "--quiet",
+        "--registry", "--corrections", "--source", "--min-corrections", "--promote", "--model",
+        "--dry-run", "--epochs", "--workers", "--device", "--data", "--json", "--quiet",
     },
     "review make": {"--out", "-n", "--count", "--sample", "--language", "--format"},
     "review collect": {"--result", "--sample", "--out", "--corrected", "--rest", "--json"},

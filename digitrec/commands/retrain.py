@@ -49,6 +49,14 @@ def add(commands: Any) -> None:
         "was answered, which judges and certifies and is never trained on",
     )
     command.add_argument(
+        "--source",
+        default="",
+        metavar="NAME",
+        help="whose scans they are, where the files have no column source: each source has golden "
+        "corrections of its own, and policies if enough of its digits were drawn (`audit draw --of "
+        "digits`) and answered",
+    )
+    command.add_argument(
         "--min-corrections",
         type=int,
         default=1,
@@ -87,6 +95,7 @@ def _retrain(options: argparse.Namespace) -> None:
     settings = module.RetrainSettings(
         registry=options.registry,
         corrections=tuple(options.corrections),
+        source=options.source,
         model=options.model,
         min_corrections=options.min_corrections,
         promote=options.promote == "gate",

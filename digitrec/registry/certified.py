@@ -1,5 +1,7 @@
 """A challenger's policies: certified for the budgets that the champion keeps, and for sources."""
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from digitrec.model.bundle import Bundle, load_bundle
 from digitrec.model.engine import open_engine
 from digitrec.model.policies import check_unseen, with_policy, write_policies
 from digitrec.registry.pool import Corrections
+
+log = logging.getLogger(__name__)
 
 CALIBRATION = "mnist:calibration"
 
@@ -38,20 +42,38 @@ def certify(location: str, champion: Bundle, corrections: Corrections, data: Pat
         measured = _read(challenger, load_labelled(CALIBRATION, data))
         _write(location, challenger, measured, Budgets(budgets=tuple(asked)), champion.card.starts)
     for source in np.unique(corrections.sources[corrections.drawn].astype(str)):
-        rows = np.flatnonzero(corrections.drawn & (corrections.sources.astype(str) == source))
-        if not source:
-            continue
-        labelled = LabelledSet(
-            f"answers of {source}",
-            [corrections.contents[k] for k in rows],
-            corrections.labels[rows],
-        )
-        measured = _read(challenger, labelled)
-        try:
-            check_labels(measured)
-        except InputError:
-            continue  # too few say anything of all digits
-        _write(location, challenger, measured, Budgets(source=source), champion.card.starts)
+        if source:
+            _certify_source(location, challenger, source, corrections, champion.card.starts)
+
+
+def _certify_source(
+    location: str,
+    challenger: Bundle,
+    source: str,
+    corrections: Corrections,
+    starts: Sequence[float],
+) -> None:
+    """Write policies for a source, as far as what was drawn of it carries them.
+
+    What was drawn among the digits that another bundle accepts says nothing of this one's: only
+    draws of all digits count.
+    """
+    drawn = corrections.drawn & (corrections.sources.astype(str) == source)
+    rows = np.flatnonzero(drawn & (corrections.least_confidences == 0))
+    labelled = LabelledSet(
+        f"answers of {source}",
+        [corrections.contents[k] for k in rows],
+        corrections.labels[rows],
+    )
+    if not len(rows):
+        return
+    measured = _read(challenger, labelled)
+    try:
+        check_labels(measured)
+    except InputError as why:
+        log.info("no policies for %s: %s", source, why)
+        return
+    _write(location, challenger, measured, Budgets(source=source), starts)
 
 
 def _read(bundle: Bundle, labelled: LabelledSet) -> Measured:
@@ -59,7 +81,7 @@ def _read(bundle: Bundle, labelled: LabelledSet) -> Measured:
 
 
 def _write(
-    location: str, bundle: Bundle, measured: Measured, budgets: Budgets, starts: list[float]
+    location: str, bundle: Bundle, measured: Measured, budgets: Budgets, starts: Sequence[float]
 ) -> None:
     policies = kept(issue(bundle.card, measured, budgets, starts))
     if policies:

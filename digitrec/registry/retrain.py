@@ -37,6 +37,7 @@ class RetrainSettings:
 
     registry: str
     corrections: tuple[str, ...] = ()
+    source: str = ""  # whose scans they are, where their files do not say it
     model: str = DEFAULT  # the first champion, of a registry that is made
     min_corrections: int = 1  # new ones, for a challenger to be made
     promote: bool = True  # if the gate lets it pass
@@ -83,7 +84,7 @@ def retrain(settings: RetrainSettings) -> Outcome:
     registry = make_registry(settings.registry, settings.model)
     with exclusive(registry.folder, registry.location) as check_lease:
         _finish(registry)
-        added = add(registry.folder, settings.corrections)
+        added = add(registry.folder, settings.corrections, source=settings.source)
         corrections = load(registry.folder)
         champion = registry.bundle(registry.id_of("champion"))
         new = _new(registry, corrections)
@@ -100,7 +101,7 @@ def plan(settings: RetrainSettings) -> Outcome:
         InputError: there is no such registry, or a file of corrections can't be read.
     """
     registry = open_registry(settings.registry)
-    added = add(registry.folder, settings.corrections, dry_run=True)
+    added = add(registry.folder, settings.corrections, source=settings.source, dry_run=True)
     new = _new(registry, load(registry.folder)) + added.new
     champion = registry.id_of("champion")
     state = NOTHING if new < settings.min_corrections else PLANNED
