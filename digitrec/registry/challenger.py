@@ -32,6 +32,8 @@ from digitrec.training.train import CORRECTIONS, Material, Start, TrainSettings,
 
 log = logging.getLogger(__name__)
 
+# The fields of a recipe that say what it is trained on.
+MATERIAL = ("seed", "hold_out", "coarse", "drawn", "junk", "papers", "ink")
 CHALLENGER, NETWORK = "challenger", "network"
 FOLDS = 3
 
@@ -77,10 +79,11 @@ def make_challenger(
     of = folds_of(corrections)
     folds = [within(work, f"fold-{number + 1}") for number in range(int(of.max(initial=-1)) + 1)]
     kept = bundle_folder(registry.folder, champion.card.id)
-    runs = {}
+    runs: dict[str, str] = {}
+    teaching: _Teaching | None = None
     for name, bundle in networks_of(champion).items():
         weights = (kept.below(name) if champion.members else kept).read(WEIGHTS)
-        teaching = _Teaching.of(bundle, state_of(weights), effort)
+        teaching = _Teaching.of(bundle, state_of(weights), effort, teaching)
         runs[name] = within(work, f"{CHALLENGER}/{name}")
         teaching.train(runs[name], corrections.only(~corrections.golden), effort)
         unseen = {
@@ -133,11 +136,20 @@ class _Teaching:
     parts: dict[str, Arrays]
 
     @classmethod
-    def of(cls, bundle: Bundle, weights: dict[str, Any], effort: Effort) -> "_Teaching":
-        """Gather it."""
+    def of(
+        cls,
+        bundle: Bundle,
+        weights: dict[str, Any],
+        effort: Effort,
+        before: "_Teaching | None",
+    ) -> "_Teaching":
+        """Gather it; what another network of the champion was trained on is not drawn twice."""
         recipe = further(recipe_of(bundle), bundle.card.id, effort.epochs)
-        parts = training_parts(recipe, effort.data, bundle.ink)
-        return cls(bundle, recipe, Start(bundle.card.id, weights), parts)
+        start = Start(bundle.card.id, weights)
+        if before is not None and _drawn_alike(before.recipe, recipe):
+            return cls(bundle, recipe, start, before.parts)
+        log.info("drawing what the %s network was trained on", recipe.network)
+        return cls(bundle, recipe, start, training_parts(recipe, effort.data, bundle.ink))
 
     def learnt(self, corrections: Corrections) -> Arrays:
         """Return what the network can learn of corrections: without junk, only of digits."""
@@ -186,6 +198,11 @@ class _Teaching:
                 ink=self.bundle.ink,
             )
             log.info("fold %d of %d of the %s network", done, len(outs), self.recipe.network)
+
+
+def _drawn_alike(one: Recipe, other: Recipe) -> bool:
+    """Tell whether two recipes are trained on the same images."""
+    return all(getattr(one, name) == getattr(other, name) for name in MATERIAL)
 
 
 def recipe_of(bundle: Bundle) -> Recipe:
