@@ -12,11 +12,12 @@ from digitrec.datasets import mnist
 from digitrec.datasets.answers import NO_DIGIT
 from digitrec.datasets.corruptions import CORRUPTIONS, CorruptedImages
 from digitrec.datasets.empty import EMPTY, EmptyScans
-from digitrec.datasets.labelled import LabelledSet, load_labelled
+from digitrec.datasets.labelled import LabelledSet, calibration_indices, load_labelled
 from digitrec.datasets.synthetic.negatives import JUNK
 from digitrec.datasets.synthetic.sets import draw_junk_scan
 from digitrec.evaluation.budgets import coverages
 from digitrec.evaluation.labelled_set import measure, measure_each
+from digitrec.inputs.decode import decode
 from digitrec.model.bundle import Bundle
 from digitrec.model.engine import Engine, open_engine
 from digitrec.model.policies import with_policy
@@ -86,6 +87,28 @@ def gather(
         gains=_gains(read, folds, corrections),
         seconds=_seconds(engines, on_mnist.champion.scans[:TIMED_SCANS]),
     )
+
+
+def judged_by(corrections: Corrections, data: Path | None) -> NDArray[np.bool_]:
+    """Tell which corrections are MNIST's own images by which the gate judges: bool [N].
+
+    Whoever tries all this on MNIST's test set would else train on it. They are told by their
+    pixels, as they are or as they were normalized.
+    """
+    images = [mnist.load("test", data)[0], _calibration(data)]
+    known = {image.tobytes() for some in images for image in some}
+    return np.array(
+        [
+            scan.tobytes() in known or decode(content).pixels.tobytes() in known
+            for scan, content in zip(corrections.scans, corrections.contents, strict=True)
+        ],
+        bool,
+    )
+
+
+def _calibration(data: Path | None) -> NDArray[np.uint8]:
+    images, _ = mnist.load("train", data)
+    return np.asarray(images[calibration_indices(images)])
 
 
 def without_digits() -> LabelledSet:

@@ -7,7 +7,7 @@ leaves the champion in use, and the next call goes on.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from digitrec.model.bundle import Bundle, load_bundle
@@ -17,7 +17,7 @@ from digitrec.model.shipped import DEFAULT
 from digitrec.registry.additions import Added, add
 from digitrec.registry.certified import certify
 from digitrec.registry.challenger import Effort, clear_work, make_challenger
-from digitrec.registry.evidence import gather
+from digitrec.registry.evidence import gather, judged_by
 from digitrec.registry.gate import Verdict, judge
 from digitrec.registry.pool import Corrections, load, write_used
 from digitrec.registry.report import Told, page
@@ -118,8 +118,12 @@ def _challenge(
     check_lease: Callable[[], None],
 ) -> Outcome:
     """Train, calibrate, judge, register and decide; all of which can be done again."""
-    effort = settings.effort
-    key = short_hash([champion.card.calibration_id, corrections.id, effort.epochs])
+    effort, identity = settings.effort, corrections.id
+    judging = judged_by(corrections, effort.data)
+    if judging.any():
+        log.info("%d corrections are MNIST's, by which the gate judges", int(judging.sum()))
+        corrections = replace(corrections, golden=corrections.golden | judging)
+    key = short_hash([champion.card.calibration_id, identity, effort.epochs])
     with ray_session():
         made = make_challenger(registry, key, champion, corrections, effort)
     check_lease()
@@ -128,8 +132,6 @@ def _challenge(
     evidence = gather(champion, challenger, made.folds, corrections, effort.data, _say)
     verdict = judge(evidence)
     check_lease()
-    write_used(registry.folder, challenger.card.id, corrections)
-    registry.register(made.location, parent=champion.card.id)
     promoted = verdict.passed and settings.promote and registry.champion() == champion.card.id
     told = Told(
         registry=registry,
@@ -143,18 +145,7 @@ def _challenge(
         runs=made.runs,
         promoted=promoted,
     )
-    report = f"{REPORTS}/{challenger.card.id}.html"
-    registry.folder.write(report, page(told).encode())
-    registry.add(
-        GATE,
-        bundle=challenger.card.id,
-        against=champion.card.id,
-        corrections=corrections.id,
-        scans=len(corrections.labels),
-        promote=promoted,
-        report=report,
-        **verdict.to_json(),
-    )
+    report = _write_down(told, made.location, identity)
     _finish(registry)
     clear_work(registry)
     return Outcome(
@@ -166,6 +157,32 @@ def _challenge(
         verdict=verdict,
         report=within(registry.name, report),
     )
+
+
+def _write_down(told: Told, location: str, corrections: str) -> str:
+    """Register a challenger, write its report, and what the gate said; give the report's name.
+
+    Args:
+        told: what is to be told of it.
+        location: of its bundle.
+        corrections: the id of all that there were.
+    """
+    registry, challenger, champion = told.registry, told.challenger.card, told.champion.card
+    write_used(registry.folder, challenger.id, told.corrections)
+    registry.register(location, parent=champion.id)
+    report = f"{REPORTS}/{challenger.id}.html"
+    registry.folder.write(report, page(told).encode())
+    registry.add(
+        GATE,
+        bundle=challenger.id,
+        against=champion.id,
+        corrections=corrections,
+        scans=len(told.corrections),
+        promote=told.promoted,
+        report=report,
+        **told.verdict.to_json(),
+    )
+    return report
 
 
 def _finish(registry: Registry) -> None:
