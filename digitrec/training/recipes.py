@@ -205,8 +205,9 @@ def further(recipe: Recipe, champion: str, epochs: int | None = None) -> Recipe:
     """Return the recipe by which a bundle's network learns on, from corrections too.
 
     The rest of each batch is what the recipe has had before, and there the network is to say what
-    it said: so it forgets little. One that was trained on plain images alone has more to learn
-    from labels, and is to hear both. In the end its weights are averaged with those that it had.
+    it said: so it forgets little. In the end its weights are averaged with those that it had. One
+    that was trained on plain images alone has more to learn: it is to hear labels too, and keeps
+    less of its weights.
 
     Args:
         recipe: by which the network was trained.
@@ -225,5 +226,5 @@ def further(recipe: Recipe, champion: str, epochs: int | None = None) -> Recipe:
         corrections=corrections,
         distilled=1.0 if recipe.augments else 0.5,
         steps=340,
-        kept=0.5,
+        kept=0.5 if recipe.augments else 0.25,
     )
