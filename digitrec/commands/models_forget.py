@@ -50,4 +50,5 @@ def _forget(options: argparse.Namespace) -> None:
     for bundle, count in sorted(found.bundles.items()):
         print(f"trained on   {bundle}: {count:,} of them")
     if found.bundles:
-        print("             a bundle holds no scan, but what it learnt from them; retrain without")
+        print("             a bundle holds no scan, but what it learnt from them; roll back to")
+        print("             one that is not named here, and retrain")

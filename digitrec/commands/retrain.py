@@ -91,6 +91,8 @@ def _retrain(options: argparse.Namespace) -> None:
     for name in ("epochs", "workers", "min_corrections"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} must be 1 or more, not {value}")
+    if not options.source.isprintable():
+        raise InputError(f"--source {options.source!a} is no name that can be written down")
     module = training("registry.retrain")
     settings = module.RetrainSettings(
         registry=options.registry,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from digitrec.registry.corrections import Problem, Scan, read_corrections
 from digitrec.registry.pool import SCHEMA, Corrections, Row, load, write_data
-from digitrec.registry.sides import GOLDEN, NEITHER, Members, sides
-from digitrec.registry.similar import Pairs, Views, near_copies, views_of
+from digitrec.registry.sides import GOLDEN, NEITHER, Members, Pairs, sides
+from digitrec.registry.similar import Views, near_copies, views_of
 from digitrec.storage.folder import Folder
 
 SIDES = ("training", "golden")

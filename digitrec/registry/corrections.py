@@ -190,7 +190,7 @@ def _of_class_folders(folder: str) -> _Given:
     labelled = load_labelled(folder)
     name = shown(folder) if is_uri(folder) else readable(folder)
     rows = [
-        _Row(Said(file=name, row=k, path=str(scan), label=str(label)), str(scan))
+        _Row(Said(file=name, row=k, path=readable(str(scan)), label=str(label)), str(scan))
         for k, (scan, label) in enumerate(zip(labelled.scans, labelled.labels, strict=True), 1)
     ]
     return _Given(rows, [], labelled.remotes)
@@ -208,7 +208,9 @@ def _of_table(table: str) -> _Given:
                     given.problems.append(made)
                 else:
                     given.rows.append(made)
-    except (pa.ArrowException, OSError, UnicodeError) as why:
+    except OSError as why:
+        raise InputError(CANT.format(name, why.strerror or why)) from why
+    except (pa.ArrowException, UnicodeError) as why:
         raise InputError(CANT.format(name, why)) from why
     if not given.rows and not given.problems:
         raise InputError(f"{name} has no rows: a path and a label count")

@@ -21,7 +21,8 @@ from pyarrow import parquet
 from digitrec.datasets.answers import NO_DIGIT, NO_DIGITS
 from digitrec.errors import InputError
 from digitrec.normalize.arrays import SIDE
-from digitrec.registry.similar import Views, components
+from digitrec.registry.sides import components
+from digitrec.registry.similar import Views
 from digitrec.registry.store import DATA
 from digitrec.storage.folder import Folder
 
@@ -49,8 +50,10 @@ SCHEMA = pa.schema(
         ("added", pa.string()),
     ]
 )
-USED = "used-{}.json"  # in the data folder: what a bundle was trained on
+USED = "used-{}.json"  # in the data folder: of which corrections a bundle was made
+TRAINED, JUDGED = "trained", "judged"
 Row = dict[str, Any]
+Used = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,7 @@ class Corrections:
     groups: NDArray[np.object_]  # [N], None where there is none
     clusters: NDArray[np.object_]  # [N], the SHA-256 of the first of its near-copies
     sources: NDArray[np.object_]  # [N], empty where there is none
-    models: NDArray[np.object_]  # [N], the id of what had read it, or had accepted what was drawn
-    least_confidences: NDArray[np.float64]  # [N], to be drawn, of that model; else NaN
-    predicted: NDArray[np.int8]  # [N], what it was read as; -1: nobody knows
+    least_confidences: NDArray[np.float64]  # [N], of a model, to be drawn; else NaN
     paths: NDArray[np.object_]  # [N], as they were given
 
     def __len__(self) -> int:
@@ -94,11 +95,6 @@ class Corrections:
         """What each belongs together with: its group, or else its near-copies: [N]."""
         known = np.array([group is not None for group in self.groups], bool)
         return np.where(known, self.groups, self.clusters)
-
-    @cached_property
-    def nothing_found(self) -> NDArray[np.bool_]:
-        """In which the normalizer finds no ink: bool [N]."""
-        return np.asarray(~self.scans.any(axis=(1, 2)))
 
     @cached_property
     def id(self) -> str:
@@ -180,9 +176,6 @@ def _corrections(rows: Sequence[Row]) -> Corrections:
         pixels = np.frombuffer(b"".join(row[name] for row in rows), np.uint8)
         return pixels.reshape(-1, SIDE, SIDE)
 
-    def numbers(name: str, kind: Any, unknown: float) -> NDArray[Any]:
-        return np.array([unknown if row[name] is None else row[name] for row in rows], kind)
-
     names = [row["sha256"] for row in rows]
     places = {name: k for k, name in enumerate(names)}
     near = [
@@ -201,26 +194,44 @@ def _corrections(rows: Sequence[Row]) -> Corrections:
         groups=np.array([row["group"] or None for row in rows], object),
         clusters=np.array(names, object)[firsts],
         sources=texts("source"),
-        models=texts("model"),
-        least_confidences=numbers("least_confidence", np.float64, np.nan),
-        predicted=numbers("predicted", np.int8, -1),
+        # None becomes NaN.
+        least_confidences=np.array([row["least_confidence"] for row in rows], np.float64),
         paths=texts("path"),
     )
 
 
 def write_used(folder: Folder, identity: str, corrections: Corrections) -> None:
-    """Keep on which corrections a bundle was trained, so that it can be named if one is removed.
+    """Keep of which corrections a bundle was made, so that it can be named if one is removed.
 
     Args:
         folder: the registry's.
         identity: the bundle's id.
-        corrections: of which those that are not golden trained it.
+        corrections: of which those that are not golden trained it, and the golden ones judged it.
 
     Raises:
         OSError: it can't be written.
     """
-    trained = [corrections.sha256[k] for k in np.flatnonzero(~corrections.golden)]
-    folder.write(f"{DATA}/{USED.format(identity)}", json.dumps(trained).encode())
+    said = list(zip(corrections.golden.tolist(), corrections.sha256, corrections.said, strict=True))
+    told = {
+        side: {name: label for is_golden, name, label in said if is_golden is golden}
+        for side, golden in ((TRAINED, False), (JUDGED, True))
+    }
+    folder.write(f"{DATA}/{USED.format(identity)}", json.dumps(told).encode())
+
+
+def read_used(folder: Folder, identity: str) -> Used:
+    """Return of which corrections a bundle was made: `TRAINED` and `JUDGED`, SHA-256 → label.
+
+    Raises:
+        InputError: that is damaged, or missing.
+        OSError: it can't be read.
+    """
+    name = f"{DATA}/{USED.format(identity)}"
+    try:
+        told = json.loads(folder.read(name))
+        return {side: {**told[side]} for side in (TRAINED, JUDGED)}
+    except (ValueError, TypeError, KeyError, FileNotFoundError) as why:
+        raise InputError(f"{folder.name}/{name} is damaged or missing: {why}") from why
 
 
 def used_by(folder: Folder, removed: Collection[str]) -> dict[str, int]:
@@ -233,12 +244,8 @@ def used_by(folder: Folder, removed: Collection[str]) -> dict[str, int]:
     before, after = USED.split("{}")
     found: dict[str, int] = {}
     for name in folder.names(DATA):
-        if not (name.startswith(before) and name.endswith(after)):
-            continue
-        try:
-            trained = set(json.loads(folder.read(f"{DATA}/{name}")))
-        except (ValueError, TypeError) as why:
-            raise InputError(f"{folder.name}/{DATA}/{name} is damaged: {why}") from why
-        if count := len(trained.intersection(removed)):
-            found[name.removeprefix(before).removesuffix(after)] = count
+        if name.startswith(before) and name.endswith(after):
+            identity = name.removeprefix(before).removesuffix(after)
+            if count := len(read_used(folder, identity)[TRAINED].keys() & set(removed)):
+                found[identity] = count
     return found

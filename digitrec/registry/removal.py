@@ -22,6 +22,7 @@ from digitrec.registry.similar import near_copies, views_of
 from digitrec.registry.store import DATA
 from digitrec.storage.files import is_uri
 from digitrec.storage.folder import Folder
+from digitrec.storage.paths import readable
 
 HASH = re.compile("[0-9a-f]{8,64}")  # the beginning of a SHA-256
 
@@ -76,7 +77,8 @@ def _shown(there: Corrections, name: str) -> list[bytes]:
             return [found]
     if HASH.fullmatch(name):
         return [there.contents[k] for k, one in enumerate(there.sha256) if one.startswith(name)]
-    return [there.contents[k] for k in np.flatnonzero(there.paths == name)]
+    named = (there.paths == name) | (there.paths == readable(name))
+    return [there.contents[k] for k in np.flatnonzero(named)]
 
 
 def _copies(there: Corrections, shown: Sequence[bytes]) -> set[str]:

@@ -45,7 +45,7 @@ class Told:
     challenger: Bundle
     corrections: Corrections
     added: Added
-    new: int  # corrections since the last challenger was made
+    new: int  # corrections that came or went since the last challenger was judged
     evidence: Evidence
     verdict: Verdict
     runs: Mapping[str, str]  # network → the run folder of its training

@@ -19,7 +19,7 @@ from digitrec.registry.certified import certify
 from digitrec.registry.challenger import Effort, clear_work, make_challenger
 from digitrec.registry.evidence import gather, judged_by
 from digitrec.registry.gate import Verdict, judge
-from digitrec.registry.pool import Corrections, load, write_used
+from digitrec.registry.pool import Corrections, load, read_used, write_used
 from digitrec.registry.report import Told, page
 from digitrec.registry.store import REPORTS, Registry, make_registry, open_registry
 from digitrec.runtime.ray_session import ray_session
@@ -54,7 +54,7 @@ class Outcome:
 
     state: str  # NOTHING, PROMOTED, KEPT or PLANNED
     champion: str  # as it is now
-    new: int  # corrections since the last challenger was made
+    new: int  # corrections that came or went since the last challenger was judged
     added: Added | None = None  # what this call brought
     challenger: str | None = None
     verdict: Verdict | None = None
@@ -148,9 +148,10 @@ def _challenge(
     report = _write_down(told, made.location, identity)
     _finish(registry)
     clear_work(registry)
+    now = registry.id_of("champion")
     return Outcome(
-        state=PROMOTED if promoted else KEPT,
-        champion=registry.id_of("champion"),
+        state=PROMOTED if now == challenger.card.id else KEPT,
+        champion=now,
         new=new,
         added=added,
         challenger=challenger.card.id,
@@ -171,7 +172,7 @@ def _write_down(told: Told, location: str, corrections: str) -> str:
     write_used(registry.folder, challenger.id, told.corrections)
     registry.register(location, parent=champion.id)
     report = f"{REPORTS}/{challenger.id}.html"
-    registry.folder.write(report, page(told).encode())
+    registry.folder.write(report, page(told).encode("utf-8", "backslashreplace"))
     registry.add(
         GATE,
         bundle=challenger.id,
@@ -207,13 +208,16 @@ def _last_gate(registry: Registry) -> Entry | None:
 
 
 def _new(registry: Registry, corrections: Corrections) -> int:
-    """Count the corrections that came since the last challenger was judged."""
+    """Count the corrections that came or went since the last challenger was judged.
+
+    One that is labelled otherwise now counts twice.
+    """
+    now = set(zip(corrections.sha256, corrections.said, strict=True))
     entry = _last_gate(registry)
     if entry is None:
-        return len(corrections.labels)
-    if entry.fields["corrections"] == corrections.id:
-        return 0
-    return max(len(corrections.labels) - int(entry.fields["scans"]), 0)
+        return len(now)
+    used = read_used(registry.folder, entry.fields["bundle"])
+    return len(now ^ {(name, label) for side in used.values() for name, label in side.items()})
 
 
 def _say(words: str) -> None:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from digitrec.registry.similar import Pairs, components
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 GOLDEN_SHARE = 0.25  # of each source's scans, as far as groups can be parted so
 TRAINS, GOLDEN, NEITHER = 0, 1, -1
+
+Pairs = NDArray[np.intp]  # [P, 2], of near-copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +147,11 @@ def _without_ties(members: Members, near: Pairs, found: NDArray[np.int8]) -> NDA
             # Of two new ones the golden one stays: there are fewer.
             found[pair[found[pair] == TRAINS]] = NEITHER
     return found
+
+
+def components(count: int, pairs: Pairs) -> NDArray[np.intp]:
+    """Return for each of N scans the first that it is joined with by pairs: int [N]."""
+    joined = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (count, count))
+    _, number = connected_components(joined, directed=False)
+    _, first = np.unique(number, return_index=True)
+    return np.asarray(first[number], np.intp)

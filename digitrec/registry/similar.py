@@ -23,8 +23,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from digitrec.inputs.decode import decode
 from digitrec.model.bundle import load_bundle
@@ -32,6 +30,7 @@ from digitrec.model.engine import open_engine
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.scan import NOTHING, grey, inspect, is_plain
 from digitrec.reader import read_scans
+from digitrec.registry.sides import Pairs
 
 SPREAD = 7.0  # pixels that the ink of a scan is from its centre of mass, as all are compared
 FINE, COARSE = 0.7, 1.0  # widths in pixels of the blur
@@ -45,7 +44,6 @@ BLOCK, PAIRS = 1000, 5000  # scans, and pairs of them, that are compared at a ti
 
 Grey = NDArray[np.uint8]
 Soft = NDArray[np.float32]
-Pairs = NDArray[np.intp]  # [P, 2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +243,3 @@ def _explained(bases: Soft, which: NDArray[np.intp], others: Soft) -> Soft:
     """Return how much of each other image a base explains, of 1: float32 [P]."""
     parts = np.einsum("pkd,pd->pk", bases[which], others)
     return np.asarray(np.linalg.norm(parts, axis=1))
-
-
-def components(count: int, pairs: Pairs) -> NDArray[np.intp]:
-    """Return for each of N scans the first that it is joined with by pairs: int [N]."""
-    joined = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (count, count))
-    _, number = connected_components(joined, directed=False)
-    _, first = np.unique(number, return_index=True)
-    return np.asarray(first[number], np.intp)

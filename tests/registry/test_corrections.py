@@ -1,5 +1,6 @@
 """What people hand over as corrections is checked row by row, and what can't be used is listed."""
 
+import os
 import string
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from digitrec.batch.run import RunSettings
 from digitrec.datasets.answers import SAMPLE
 from digitrec.datasets.labelled import png
 from digitrec.errors import InputError
+from digitrec.registry.additions import add
 from digitrec.registry.corrections import allowed, read_corrections
+from digitrec.registry.pool import load
+from digitrec.registry.removal import forget
+from digitrec.storage.folder import open_folder
 from tests.registry.copies import drawn, write_table
 
 
@@ -43,6 +48,23 @@ def test_a_folder_of_tables_is_taken_table_by_table(folder: Path, tmp_path: Path
     found, problems = read_corrections([str(inbox)])
     assert [one.said.label for one in found] == ["2", "7"]
     assert not problems
+
+
+def test_names_that_are_no_text_are_written_as_such(folder: Path, tmp_path: Path) -> None:
+    classes = tmp_path / "classes"
+    for label in (3, 4):
+        (classes / str(label)).mkdir(parents=True)
+    name = b"\xff.png"
+    Path(os.fsdecode(os.fsencode(classes / "3") + b"/" + name)).write_bytes(
+        (folder / "3.png").read_bytes()
+    )
+    Path(os.fsdecode(os.fsencode(classes / "4") + b"/" + name)).write_bytes(b"no image")
+    registry = open_folder(tmp_path / "registry")
+    added = add(registry, [str(classes)])
+    assert added.new == 1
+    assert str(added.problems[0]).encode().endswith(b"TIFF, BMP, DIB, GIF, WEBP, PPM")
+    assert load(registry).paths.tolist() == [f"{classes}/3/\\xff.png"]
+    assert len(forget(registry, [f"{classes}/3/\udcff.png"]).removed) == 1
 
 
 def test_a_table_says_what_scans_show_and_who_says_so(folder: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 from digitrec import cli
 from digitrec.datasets.labelled import png
 from digitrec.errors import InputError
-from digitrec.model.champion import REMOVAL
+from digitrec.model.champion import GATE, REMOVAL
 from digitrec.registry.additions import add
 from digitrec.registry.pool import data_files, load, read_data, used_by, write_used
 from digitrec.registry.removal import forget
+from digitrec.registry.retrain import NOTHING, RetrainSettings, plan
 from digitrec.registry.sides import GOLDEN, NEITHER, TRAINS, Members, sides
 from digitrec.registry.similar import Views, near_copies
 from digitrec.registry.store import DATA, make_registry
@@ -102,7 +103,7 @@ def test_what_shows_no_digit_is_kept_for_what_it_is(registry: Folder, tmp_path: 
     )
     found = load(registry)
     assert found.labels.tolist() == [10, 10]
-    assert sorted(zip(found.blank, found.nothing_found, strict=True)) == [
+    assert sorted(zip(found.blank, [not scan.any() for scan in found.scans], strict=True)) == [
         (False, False),
         (True, True),
     ]
@@ -227,6 +228,24 @@ def test_a_removal_that_broke_off_is_finished_by_the_next(
     assert forget(registry, ["4.png"]).removed == removed
     [name] = data_files(registry)
     assert len(read_data(registry, name)) == 10 - len(removed)
+
+
+def test_what_came_and_went_since_the_last_challenger_is_counted(
+    shown: list[tuple[Scan, int]], tmp_path: Path
+) -> None:
+    location = str(tmp_path / "models")
+    registry = make_registry(location, "small")
+    given = of_writers(shown[:20], 2)
+    add(registry.folder, [table(tmp_path / "first", given[:10])])
+    there = load(registry.folder)
+    assert plan(RetrainSettings(registry=location)).new == len(there)
+    write_used(registry.folder, "4f7c", there)
+    registry.add(GATE, bundle="4f7c", passed=False, promote=False)
+    assert plan(RetrainSettings(registry=location)).state == NOTHING
+    # As many others come as are taken out.
+    removed = forget(registry.folder, ["4.png", "5.png"]).removed
+    added = add(registry.folder, [table(tmp_path / "second", given[10:12])])
+    assert plan(RetrainSettings(registry=location)).new == len(removed) + added.new
 
 
 def test_the_command_tells_what_was_forgotten_and_logs_no_path(

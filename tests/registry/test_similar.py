@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from digitrec.registry.similar import Pairs, components, near_copies, views_of
+from digitrec.registry.sides import Pairs, components
+from digitrec.registry.similar import near_copies, views_of
 from tests.registry.copies import WAYS, Way, drawn
 
 
