@@ -52,3 +52,5 @@ def _forget(options: argparse.Namespace) -> None:
     if found.bundles:
         print("             a bundle holds no scan, but what it learnt from them; roll back to")
         print("             one that is not named here, and retrain")
+    for page in found.reports:
+        print(f"may show it  {page}: delete it")

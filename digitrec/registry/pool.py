@@ -234,8 +234,13 @@ def read_used(folder: Folder, identity: str) -> Used:
         raise InputError(f"{folder.name}/{name} is damaged or missing: {why}") from why
 
 
-def used_by(folder: Folder, removed: Collection[str]) -> dict[str, int]:
+def used_by(folder: Folder, removed: Collection[str], side: str = TRAINED) -> dict[str, int]:
     """Return the ids of bundles that were trained on any of some scans, and on how many.
+
+    Args:
+        folder: the registry's.
+        removed: the SHA-256 of the scans.
+        side: JUDGED, for those that were judged by them.
 
     Raises:
         InputError: what one was trained on is damaged.
@@ -246,6 +251,6 @@ def used_by(folder: Folder, removed: Collection[str]) -> dict[str, int]:
     for name in folder.names(DATA):
         if name.startswith(before) and name.endswith(after):
             identity = name.removeprefix(before).removesuffix(after)
-            if count := len(read_used(folder, identity)[TRAINED].keys() & set(removed)):
+            if count := len(read_used(folder, identity)[side].keys() & set(removed)):
                 found[identity] = count
     return found

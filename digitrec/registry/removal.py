@@ -11,6 +11,7 @@ import numpy as np
 from digitrec.errors import InputError, ScanError
 from digitrec.inputs.fetch import content
 from digitrec.registry.pool import (
+    JUDGED,
     Corrections,
     data_files,
     load,
@@ -19,7 +20,7 @@ from digitrec.registry.pool import (
     write_data,
 )
 from digitrec.registry.similar import near_copies, views_of
-from digitrec.registry.store import DATA
+from digitrec.registry.store import DATA, page_name
 from digitrec.storage.files import is_uri
 from digitrec.storage.folder import Folder
 from digitrec.storage.paths import readable
@@ -34,6 +35,7 @@ class Forgotten:
     removed: list[str]  # SHA-256 of the contents of the scans
     near: list[str]  # of them, those that are near-copies of what was named
     bundles: dict[str, int]  # the ids of bundles that were trained on any of them: on how many
+    reports: list[str]  # pages that may show any of them, as pictures
 
 
 def forget(folder: Folder, names: Sequence[str]) -> Forgotten:
@@ -66,7 +68,12 @@ def forget(folder: Folder, names: Sequence[str]) -> Forgotten:
         exact |= {hashlib.sha256(one).hexdigest() for one in shown}
         removed |= copies
     _remove(folder, removed)
-    return Forgotten(sorted(removed), sorted(removed - exact), used_by(folder, removed))
+    return Forgotten(
+        sorted(removed),
+        sorted(removed - exact),
+        used_by(folder, removed),
+        [page_name(one) for one in used_by(folder, removed, JUDGED)],
+    )
 
 
 def _shown(there: Corrections, name: str) -> list[bytes]:

@@ -21,7 +21,7 @@ from digitrec.registry.evidence import gather, judged_by
 from digitrec.registry.gate import Verdict, judge
 from digitrec.registry.pool import Corrections, load, read_used, write_used
 from digitrec.registry.report import Told, page
-from digitrec.registry.store import REPORTS, Registry, make_registry, open_registry
+from digitrec.registry.store import Registry, make_registry, open_registry, page_name
 from digitrec.runtime.ray_session import ray_session
 from digitrec.storage.folder import within
 from digitrec.storage.lock import exclusive
@@ -171,7 +171,7 @@ def _write_down(told: Told, location: str, corrections: str) -> str:
     registry, challenger, champion = told.registry, told.challenger.card, told.champion.card
     write_used(registry.folder, challenger.id, told.corrections)
     registry.register(location, parent=champion.id)
-    report = f"{REPORTS}/{challenger.id}.html"
+    report = page_name(challenger.id)
     registry.folder.write(report, page(told).encode("utf-8", "backslashreplace"))
     registry.add(
         GATE,

@@ -265,6 +265,11 @@ class Registry:
             )
 
 
+def page_name(identity: str) -> str:
+    """Return the name of a challenger's report in the registry, by its id."""
+    return f"{REPORTS}/{identity}.html"
+
+
 def open_registry(location: str) -> Registry:
     """Open a registry that is there.
 

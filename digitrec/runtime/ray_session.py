@@ -36,7 +36,7 @@ def ray_session() -> Iterator[None]:
 
     Raises:
         InputError: `RAY_ADDRESS` is no address of a cluster.
-        RunError: the cluster can't be reached.
+        RunError: the cluster can't be reached, or no session of this machine's own starts in time.
     """
     if ray.is_initialized():
         yield
@@ -87,15 +87,7 @@ def _ray_folder() -> Iterator[str | None]:
 
 def _connect(address: str | None, folder: str | None) -> None:
     if address is None:
-        _settle_token()
-        with _without_usage_server():
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _temp_dir=folder,
-            )
+        _start(folder)
         return
     _probe(address)
     # What answers may be no Ray: one try then, of 40 s, and not Ray's usual 20.
@@ -104,6 +96,24 @@ def _connect(address: str | None, folder: str | None) -> None:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as why:
         raise _no_cluster(address, str(why)) from why
+
+
+def _start(folder: str | None) -> None:
+    _settle_token()
+    try:
+        with _without_usage_server():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+            )
+    except Exception as why:
+        # Ray has no name of its own for what it says when its processes are not up within 30 s.
+        if type(why) is not Exception:
+            raise
+        raise RunError(f"Ray does not start: is this machine too busy? ({why})") from why
 
 
 @contextmanager

@@ -260,6 +260,7 @@ def test_the_command_tells_what_was_forgotten_and_logs_no_path(
     assert cli.main(["models", "forget", location, names[0], "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["bundles"] == {"4f7c": len(told["removed"])}
+    assert told["reports"] == []
     last = registry.last()
     assert last is not None
     assert last.kind == REMOVAL
@@ -267,3 +268,6 @@ def test_the_command_tells_what_was_forgotten_and_logs_no_path(
     assert names[0] not in json.dumps(last.to_json())
     assert cli.main(["models", "forget", location, names[0]]) == 2
     assert "nothing was removed" in capsys.readouterr().err
+    golden = str(trained.paths[trained.golden][0])
+    assert cli.main(["models", "forget", location, golden]) == 0
+    assert "may show it  reports/4f7c.html: delete it" in capsys.readouterr().out

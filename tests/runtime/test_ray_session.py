@@ -111,3 +111,15 @@ def test_a_long_tmpdir_does_not_break_rays_sockets(tmp_path: Path) -> None:
     assert ended.stdout == "7\n", ended.stderr
     assert not [path for path in home.rglob("*") if path.is_file()]
     assert set(Path("/tmp").glob("dr-*")) == before
+
+
+def test_a_machine_that_is_too_busy_for_ray_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", late)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    with pytest.raises(RunError, match="too busy"), module.ray_session():
+        pass
