@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,16 +19,23 @@ from digitrec.model.card import MEMBERS, WEIGHTS, calibration_of
 from digitrec.model.champion import bundle_folder
 from digitrec.model.network import NETWORKS
 from digitrec.model.policy import DIGITS
-from digitrec.registry.evidence import Folds
-from digitrec.registry.pool import Corrections
+from digitrec.registry.evidence import SEEN, UNSEEN, Folds
+from digitrec.registry.pool import TRAINED, Corrections, read_used
 from digitrec.registry.store import WORK, Registry
 from digitrec.storage.folder import within
-from digitrec.training.data import Arrays, joined, measuring_set, strengths, training_parts
+from digitrec.training.data import (
+    CORRECTIONS,
+    Arrays,
+    joined,
+    measuring_set,
+    strengths,
+    training_parts,
+)
 from digitrec.training.fit import gpu_wanted
 from digitrec.training.folds import train_folds
 from digitrec.training.recipes import Recipe, further
 from digitrec.training.run_folder import BUNDLE, open_run_folder
-from digitrec.training.train import CORRECTIONS, Material, Start, TrainSettings, train_on
+from digitrec.training.train import Material, Start, TrainSettings, train_on
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +83,7 @@ def make_challenger(
         RunError: the training failed, and failed again on every retry.
     """
     work = within(registry.location, f"{WORK}/{key}")
-    of = folds_of(corrections)
+    of = folds_of(corrections, read_used(registry.folder, champion.card.id)[TRAINED])
     folds = [within(work, f"fold-{number + 1}") for number in range(int(of.max(initial=-1)) + 1)]
     kept = bundle_folder(registry.folder, champion.card.id)
     runs: dict[str, str] = {}
@@ -97,12 +104,20 @@ def make_challenger(
     return Made(location, Folds([load_bundle(one) for one in others], of), runs)
 
 
-def folds_of(corrections: Corrections) -> NDArray[np.int64]:
-    """Deal the corrections that are trained on into folds: int64 [N], -1 of the golden ones.
+def folds_of(corrections: Corrections, seen: Collection[str] = ()) -> NDArray[np.int64]:
+    """Deal the corrections that are trained on into folds.
 
     What a group wrote stays together; where there are too few groups, near-copies do.
+
+    Args:
+        corrections: all of the registry's.
+        seen: the SHA-256 of those that the champion was trained on, with whose weights all begin.
+
+    Returns:
+        int64 [N]: of each its fold, `UNSEEN` of the golden ones, and `SEEN` of those that no fold
+        is without.
     """
-    of = np.full(len(corrections.labels), -1, np.int64)
+    of = np.where(corrections.golden, UNSEEN, SEEN).astype(np.int64)
     trained = np.flatnonzero(~corrections.golden)
     units = corrections.units[trained].astype(str)
     if len(np.unique(units)) < FOLDS:
@@ -116,6 +131,7 @@ def folds_of(corrections: Corrections) -> NDArray[np.int64]:
         fold[unit] = int(np.argmin(sizes))
         sizes[fold[unit]] += counts[unit]
     of[trained] = fold[numbers]
+    of[[name in seen for name in corrections.sha256]] = SEEN
     return of
 
 
@@ -146,6 +162,12 @@ class _Teaching:
         """Gather it; what another network of the champion was trained on is not drawn twice."""
         recipe = further(recipe_of(bundle), bundle.card.id, effort.epochs)
         start = Start(bundle.card.id, weights)
+        if recipe.given is not None:
+            log.warning(
+                "%s learnt from labelled sets of its own too, which are not here: see that what "
+                "they showed is not forgotten",
+                bundle.name,
+            )
         if before is not None and _drawn_alike(before.recipe, recipe):
             return cls(bundle, recipe, start, before.parts)
         log.info("drawing what the %s network was trained on", recipe.network)

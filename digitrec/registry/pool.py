@@ -223,15 +223,17 @@ def read_used(folder: Folder, identity: str) -> Used:
     """Return of which corrections a bundle was made: `TRAINED` and `JUDGED`, SHA-256 → label.
 
     Raises:
-        InputError: that is damaged, or missing.
+        InputError: that is damaged.
         OSError: it can't be read.
     """
     name = f"{DATA}/{USED.format(identity)}"
     try:
         told = json.loads(folder.read(name))
         return {side: {**told[side]} for side in (TRAINED, JUDGED)}
-    except (ValueError, TypeError, KeyError, FileNotFoundError) as why:
-        raise InputError(f"{folder.name}/{name} is damaged or missing: {why}") from why
+    except FileNotFoundError:  # it was made of none
+        return {TRAINED: {}, JUDGED: {}}
+    except (ValueError, TypeError, KeyError) as why:
+        raise InputError(f"{folder.name}/{name} is damaged: {why}") from why
 
 
 def used_by(folder: Folder, removed: Collection[str], side: str = TRAINED) -> dict[str, int]:

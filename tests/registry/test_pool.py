@@ -13,7 +13,17 @@ from digitrec.datasets.labelled import png
 from digitrec.errors import InputError
 from digitrec.model.champion import GATE, REMOVAL
 from digitrec.registry.additions import add
-from digitrec.registry.pool import data_files, load, read_data, used_by, write_used
+from digitrec.registry.challenger import folds_of
+from digitrec.registry.evidence import SEEN, UNSEEN
+from digitrec.registry.pool import (
+    TRAINED,
+    data_files,
+    load,
+    read_data,
+    read_used,
+    used_by,
+    write_used,
+)
 from digitrec.registry.removal import forget
 from digitrec.registry.retrain import NOTHING, RetrainSettings, plan
 from digitrec.registry.sides import GOLDEN, NEITHER, TRAINS, Members, sides
@@ -246,6 +256,23 @@ def test_what_came_and_went_since_the_last_challenger_is_counted(
     removed = forget(registry.folder, ["4.png", "5.png"]).removed
     added = add(registry.folder, [table(tmp_path / "second", given[10:12])])
     assert plan(RetrainSettings(registry=location)).new == len(removed) + added.new
+
+
+def test_no_fold_shows_anything_of_what_the_champion_has_seen(
+    registry: Folder, shown: list[tuple[Scan, int]], tmp_path: Path
+) -> None:
+    add(registry, [table(tmp_path / "first", of_writers(shown[:20], 4))])
+    write_used(registry, "4f7c", load(registry))
+    add(registry, [table(tmp_path / "second", of_writers(shown[20:], 4))])
+    found, seen = load(registry), read_used(registry, "4f7c")
+    of = folds_of(found, seen[TRAINED])
+    known = np.array([name in seen[TRAINED] for name in found.sha256])
+    assert (of == SEEN).tolist() == known.tolist()
+    assert (of == UNSEEN).tolist() == found.golden.tolist()
+    assert (of >= 0).any()
+    # A single scan is in no fold: the challenger has seen it.
+    one = found.only(np.arange(len(found)) == int(np.flatnonzero(~found.golden)[0]))
+    assert folds_of(one).tolist() == [SEEN]
 
 
 def test_the_command_tells_what_was_forgotten_and_logs_no_path(
