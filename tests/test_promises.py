@@ -87,7 +87,8 @@ def test_the_report_recipe_is_the_reports() -> None:
     assert (settings.pop("learning_rate"), settings.pop("schedule")) == (0.0005, "constant")
     assert (settings.pop("hold_out"), settings.pop("temperature")) == ("nothing", 1.0)
     # In full, if there were anything to change or drawn.
-    assert (settings.pop("drawn_strength"), settings.pop("pen_share")) == (1.0, 1.0)
+    assert {settings.pop(f"{name}_strength") for name in ("drawn", "known")} == {1.0}
+    assert settings.pop("pen_share") == 1.0
     assert not any(settings.values())  # no weight decay, no augmentation, nothing drawn
 
 

@@ -18,6 +18,7 @@ from digitrec.normalize.scan import normalize
 from digitrec.training.closer import NOT_A_DIGIT, looked_at
 from digitrec.training.recipes import Recipe
 
+CORRECTIONS = "corrections"  # the name of the part with what people corrected; it comes last
 COARSE = (7, 16)  # pixels that a coarse scan's ink has along its longer side
 
 GIVEN = "labelled:"  # how the names of labelled sets that a run is given begin
@@ -120,9 +121,16 @@ def stacked(some: Sequence[Arrays]) -> Arrays:
 
 def strengths(parts: dict[str, Arrays], recipe: Recipe) -> NDArray[np.float32]:
     """Return how much of the recipe's augmentation each of the joined images gets: float32 [N]."""
-    limits = [1 if name.startswith(("mnist:", GIVEN)) else recipe.drawn_strength for name in parts]
+    limits = [_limit(name, recipe) for name in parts]
     counts = [len(labels) for _, labels in parts.values()]
     return np.repeat(np.array(limits, np.float32), counts)
+
+
+def _limit(name: str, recipe: Recipe) -> float:
+    if name == CORRECTIONS:
+        return 1
+    plain = name.startswith(("mnist:", GIVEN))
+    return recipe.known_strength * (1 if plain else recipe.drawn_strength)
 
 
 def described(parts: dict[str, Arrays]) -> dict[str, Any]:

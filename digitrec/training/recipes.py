@@ -64,6 +64,7 @@ class Recipe:
     # How far `augment` goes: each image by a random share of these.
     clean_share: float = 0.0  # share of the images that stay as they are
     drawn_strength: float = 1.0  # of it all, on what is drawn: it varies of itself
+    known_strength: float = 1.0  # of it all, on all but corrections
     rotation: float = 0.0  # degrees
     shear: float = 0.0  # pixels to the side for each upwards
     aspect: float = 0.0  # of the width alone: the logarithm of a factor
@@ -205,9 +206,10 @@ def further(recipe: Recipe, champion: str, epochs: int | None = None) -> Recipe:
     """Return the recipe by which a bundle's network learns on, from corrections too.
 
     The rest of each batch is what the recipe has had before, and there the network is to say what
-    it said: so it forgets little. In the end its weights are averaged with those that it had. One
-    that was trained on plain images alone has more to learn: it is to hear labels too, and keeps
-    less of its weights.
+    it said: so it forgets little. In the end its weights are averaged with those that it had.
+
+    One that was trained on plain images alone has more to learn: corrections are changed at random
+    as by the robust recipe, the rest is to follow labels too, and less is kept of its weights.
 
     Args:
         recipe: by which the network was trained.
@@ -215,6 +217,8 @@ def further(recipe: Recipe, champion: str, epochs: int | None = None) -> Recipe:
         epochs: of 340 steps each; None: 2.
     """
     learning_rate, corrections = FURTHER[recipe.network]
+    plain = not recipe.augments or not recipe.known_strength
+    changes = {name: getattr(ROBUST, name) for name in (*AUGMENTATION, "clean_share", "pen_share")}
     return replace(
         recipe,
         name=f"{recipe.name.removesuffix('-further')}-further",
@@ -224,7 +228,8 @@ def further(recipe: Recipe, champion: str, epochs: int | None = None) -> Recipe:
         batch_norm=False,
         start=champion,
         corrections=corrections,
-        distilled=1.0 if recipe.augments else 0.5,
+        distilled=0.5 if plain else 1.0,
         steps=340,
-        kept=0.5 if recipe.augments else 0.25,
+        kept=0.25 if plain else 0.5,
+        **({**changes, "known_strength": 0.0} if plain else {}),
     )

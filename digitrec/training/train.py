@@ -28,6 +28,7 @@ from digitrec.plots.training import curves, samples
 from digitrec.runtime.ray_session import ray_session
 from digitrec.storage.files import file_name
 from digitrec.training.data import (
+    CORRECTIONS,
     Arrays,
     WorkerData,
     described,
@@ -55,10 +56,6 @@ class TrainSettings(RunOptions):
     recipe: Recipe
     labelled: tuple[str, ...] = ()  # sets to learn from, see `load_labelled`
     with_mnist: bool = True  # beside these; False: they take its place
-
-
-# The name of the part with what people corrected; it comes last.
-CORRECTIONS = "corrections"
 
 
 @dataclass(frozen=True, slots=True)

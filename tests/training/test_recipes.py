@@ -4,7 +4,16 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from digitrec.model.network import NETWORKS
-from digitrec.training.recipes import HOLD_OUT, RECIPES, REPORT, RISE, STUDY, learning_rate_at
+from digitrec.training.recipes import (
+    HOLD_OUT,
+    RECIPES,
+    REPORT,
+    RISE,
+    STUDY,
+    Recipe,
+    further,
+    learning_rate_at,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +89,14 @@ def test_one_cycle_rises_and_falls() -> None:
     assert all(a > b for a, b in itertools.pairwise(rates[top:]))
     # Without a jump.
     assert max(abs(a - b) for a, b in itertools.pairwise(rates)) < 0.02 * 0.011
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
+def test_a_network_learns_on_as_often_as_one_likes(recipe: Recipe) -> None:
+    once = further(recipe, "champion")
+    again = further(once, "challenger")
+    assert replace(again, start="champion") == once
+    for name in ("hold_out", "network", "junk", "seed"):
+        assert getattr(once, name) == getattr(recipe, name)
+    assert once.augments
+    assert once.known_strength == (1 if recipe.augments else 0)
