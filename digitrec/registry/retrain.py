@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from digitrec.model.bundle import Bundle, load_bundle
+from digitrec.model.bundle import Bundle, load_bundle, write_scorecard
 from digitrec.model.champion import GATE, Entry
 from digitrec.model.policy import short_hash
 from digitrec.model.shipped import DEFAULT
@@ -127,8 +127,8 @@ def _challenge(
     with ray_session():
         made = make_challenger(registry, key, champion, corrections, effort)
     check_lease()
-    certify(made.location, champion, corrections, effort.data)
-    challenger = load_bundle(made.location)
+    location = _certified(registry, made.location, champion, corrections, effort)
+    challenger = load_bundle(location)
     evidence = gather(champion, challenger, made.folds, corrections, effort.data, _say)
     verdict = judge(evidence)
     check_lease()
@@ -145,7 +145,7 @@ def _challenge(
         runs=made.runs,
         promoted=promoted,
     )
-    report = _write_down(told, made.location, identity)
+    report = _write_down(told, location, identity)
     _finish(registry)
     clear_work(registry)
     now = registry.id_of("champion")
@@ -160,6 +160,22 @@ def _challenge(
     )
 
 
+def _certified(
+    registry: Registry, made: str, champion: Bundle, corrections: Corrections, effort: Effort
+) -> str:
+    """Give a challenger its policies, and return where it lies.
+
+    Where only golden corrections have come, training gives the same networks again: these are
+    registered, and keep the policies that they have.
+    """
+    identity = load_bundle(made).card.id
+    if all(entry.fields["bundle"] != identity for entry in registry.registered()):
+        certify(made, champion, corrections, effort.data)
+        return made
+    log.warning("%s is registered already, and keeps its policies", identity)
+    return registry.bundle_location(identity)
+
+
 def _write_down(told: Told, location: str, corrections: str) -> str:
     """Register a challenger, write its report, and what the gate said; give the report's name.
 
@@ -169,6 +185,9 @@ def _write_down(told: Told, location: str, corrections: str) -> str:
         corrections: the id of all that there were.
     """
     registry, challenger, champion = told.registry, told.challenger.card, told.champion.card
+    if location != registry.bundle_location(challenger.id):
+        on_mnist = told.evidence.mnist.challenger
+        write_scorecard(location, {on_mnist.name: on_mnist.scores()})
     write_used(registry.folder, challenger.id, told.corrections)
     registry.register(location, parent=champion.id)
     report = page_name(challenger.id)
