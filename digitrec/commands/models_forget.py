@@ -32,14 +32,17 @@ def add_forget(kinds: Any) -> None:
 
 def _forget(options: argparse.Namespace) -> None:
     from digitrec.model.champion import REMOVAL
-    from digitrec.registry.removal import forget
-    from digitrec.registry.store import open_registry
+    from digitrec.registry.removal import find, remove
+    from digitrec.registry.store import clear_work, open_registry
     from digitrec.storage.lock import exclusive
 
     registry = open_registry(options.registry)
     with exclusive(registry.folder, registry.location), decoders_silent():
-        found = forget(registry.folder, options.paths)
+        found = find(registry.folder, options.paths)
+        # Said first: whoever is stopped in between finds the scans again, and says it again.
         registry.add(REMOVAL, scans=found.removed, bundles=sorted(found.bundles))
+        remove(registry.folder, found.removed)
+        clear_work(registry)  # pictures of a training that was stopped may show them
     if options.json:
         print(json.dumps(asdict(found)))
         return

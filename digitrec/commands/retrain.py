@@ -117,6 +117,8 @@ def _words(outcome: "Outcome", options: argparse.Namespace) -> str:
     lines = _added(outcome)
     if outcome.state == "planned":
         return "\n".join([*lines, f"{outcome.new:,} are new: a challenger would be made"])
+    if outcome.why:
+        return "\n".join([*lines, f"nothing done {outcome.why}; champion {outcome.champion}"])
     if outcome.verdict is None:
         few = "" if options.min_corrections == 1 else f" of the {options.min_corrections:,} asked"
         return "\n".join(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,14 @@ class Added:
         return f"corrections  {self.new:,} new{near}{parted}; {self.known:,} known{unused}"
 
 
-def add(folder: Folder, files: Sequence[str], *, source: str = "", dry_run: bool = False) -> Added:
+def add(
+    folder: Folder,
+    files: Sequence[str],
+    *,
+    source: str = "",
+    removed: Mapping[str, str] = MappingProxyType({}),
+    dry_run: bool = False,
+) -> Added:
     """Add corrections to a registry's data; those that it has already change nothing.
 
     That no other addition is under way is the caller's to see to.
@@ -48,6 +56,8 @@ def add(folder: Folder, files: Sequence[str], *, source: str = "", dry_run: bool
         folder: the registry's.
         files: see `read_corrections`.
         source: of the scans of which no file says it.
+        removed: the SHA-256 of scans that were taken out of the registry, and when: ISO 8601. They
+            come in again only by an answer that was given later.
         dry_run: write nothing.
 
     Raises:
@@ -57,6 +67,7 @@ def add(folder: Folder, files: Sequence[str], *, source: str = "", dry_run: bool
     given, problems = read_corrections(files, source)
     there = load(folder)
     fresh, known = _fresh(given, there, problems)
+    fresh = _wanted(fresh, removed, problems)
     if not fresh:
         return Added(0, known, 0, problems, {})
     looks = views_of([scan.content for scan in fresh])
@@ -83,6 +94,29 @@ def _fresh(
             why = f"the scan is labelled {said.label} here and {label} in the registry: which?"
             problems.append(Problem(said.file, said.row, why))
     return sorted(fresh, key=lambda scan: scan.sha256), known
+
+
+def _wanted(
+    fresh: Iterable[Scan], removed: Mapping[str, str], problems: list[Problem]
+) -> list[Scan]:
+    """Return scans without those that were taken out, unless they were answered after that."""
+    wanted = []
+    for scan in fresh:
+        since = removed.get(scan.sha256)
+        if since is None or _is_later(scan.said.time, since):
+            wanted.append(scan)
+        else:
+            why = f"digitrec models forget took it out on {since[:10]}; only a later answer counts"
+            problems.append(Problem(scan.said.file, scan.said.row, why))
+    return wanted
+
+
+def _is_later(time: str, than: str) -> bool:
+    """Tell whether a time, if it is one, is later than another."""
+    try:
+        return datetime.fromisoformat(time) > datetime.fromisoformat(than)
+    except (ValueError, TypeError):  # none, or of no known place on earth
+        return False
 
 
 def _placed(

@@ -3,14 +3,12 @@
 import io
 import logging
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyarrow import fs
 
 from digitrec.errors import InputError
 from digitrec.model.bundle import Bundle, is_bundle, load_bundle, save_bundle, save_cascade
@@ -256,11 +254,3 @@ def _assembled(location: str, champion: Bundle) -> str:
     out = within(location, "cascade")
     save_cascade(out, small, large, *fit_of(champion), parent_id=champion.card.id)
     return out
-
-
-def clear_work(registry: Registry) -> None:
-    """Delete what was made on the way to a challenger that is registered."""
-    folder = registry.folder.below(WORK)
-    store = folder.remote.filesystem if folder.remote else fs.LocalFileSystem()
-    with suppress(FileNotFoundError):
-        store.delete_dir(folder.path)

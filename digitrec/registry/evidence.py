@@ -88,7 +88,13 @@ def gather(
         coverages=_coverages(champion, challenger, data),
         gains=_gains(read, folds, corrections),
         seconds=_seconds(engines, on_mnist.champion.scans[:TIMED_SCANS]),
+        sources=(_sources(champion), _sources(challenger)),
     )
+
+
+def _sources(bundle: Bundle) -> frozenset[str]:
+    """Return the sources of scans that a bundle has policies for."""
+    return frozenset(one.source for one in bundle.card.policies)
 
 
 def judged_by(corrections: Corrections, data: Path | None) -> NDArray[np.bool_]:

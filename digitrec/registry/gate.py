@@ -98,6 +98,8 @@ class Evidence:
     coverages: Sequence[Coverage]  # for each error budget that the champion has
     gains: Sequence[Gain]
     seconds: tuple[float, float]  # that each took for the same scans
+    # For whose scans each has policies.
+    sources: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def _lines(evidence: Evidence) -> Iterator[Line]:
     yield not_accepted(evidence.empty)
     if evidence.coverages:
         yield covered(evidence.coverages)
+    yield kept_sources(*evidence.sources)
     yield as_quick(evidence.seconds)
     for gain in evidence.gains:
         yield better(gain)
@@ -330,6 +333,20 @@ def covered(coverages: Sequence[Coverage]) -> Line:
         not lost,
         f"for error budgets of {shown}{beyond if lost else ''}",
         {str(one.budget): [one.before, one.after] for one in coverages},
+    )
+
+
+def kept_sources(before: frozenset[str], after: frozenset[str]) -> Line:
+    """Ask whether a source of scans loses its policies."""
+    lost = ", ".join(sorted(name or "all others" for name in before - after))
+    return Line(
+        "sources",
+        not lost,
+        f"no policy for the scans of {lost}, which the champion has: answer an audit draw of them, "
+        "and give it to retrain with --source"
+        if lost
+        else "for whose scans the champion has policies, the challenger has some too",
+        {"before": sorted(before), "after": sorted(after)},
     )
 
 

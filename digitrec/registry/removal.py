@@ -30,7 +30,7 @@ HASH = re.compile("[0-9a-f]{8,64}")  # the beginning of a SHA-256
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was taken out of a registry's data."""
+    """What is taken out of a registry's data."""
 
     removed: list[str]  # SHA-256 of the contents of the scans
     near: list[str]  # of them, those that are near-copies of what was named
@@ -38,11 +38,8 @@ class Forgotten:
     reports: list[str]  # pages that may show any of them, as pictures
 
 
-def forget(folder: Folder, names: Sequence[str]) -> Forgotten:
-    """Take scans out of a registry's data, and their near-copies.
-
-    That no addition is under way is the caller's to see to. If it breaks off, the same call goes on
-    from there.
+def find(folder: Folder, names: Sequence[str]) -> Forgotten:
+    """Find scans in a registry's data, and their near-copies, that are to be taken out.
 
     Args:
         folder: the registry's.
@@ -50,9 +47,8 @@ def forget(folder: Folder, names: Sequence[str]) -> Forgotten:
             of the SHA-256 of a scan's content, 8 hex digits or more.
 
     Raises:
-        InputError: a name is of no scan that is there, so that nothing was removed; or the data
-            are damaged.
-        OSError: they can't be read or written.
+        InputError: a name is of no scan that is there, or the data are damaged.
+        OSError: they can't be read.
     """
     there = load(folder)
     exact: set[str] = set()
@@ -67,7 +63,6 @@ def forget(folder: Folder, names: Sequence[str]) -> Forgotten:
             )
         exact |= {hashlib.sha256(one).hexdigest() for one in shown}
         removed |= copies
-    _remove(folder, removed)
     return Forgotten(
         sorted(removed),
         sorted(removed - exact),
@@ -102,8 +97,20 @@ def _copies(there: Corrections, shown: Sequence[bytes]) -> set[str]:
     return {there.sha256[k] for k in (*named, *near[near[:, 0] < len(there), 0].tolist())}
 
 
-def _remove(folder: Folder, removed: Collection[str]) -> None:
-    """Write files without some scans, and delete those that had them: the old one last."""
+def remove(folder: Folder, removed: Collection[str]) -> None:
+    """Take scans out of a registry's data: files without them are written, the old ones deleted.
+
+    That no addition is under way is the caller's to see to. If it breaks off, the same call goes on
+    from there.
+
+    Args:
+        folder: the registry's.
+        removed: the SHA-256 of their contents.
+
+    Raises:
+        InputError: the data are damaged.
+        OSError: they can't be read or written.
+    """
     for name in data_files(folder):
         rows = read_data(folder, name)
         kept = [row for row in rows if row["sha256"] not in removed]

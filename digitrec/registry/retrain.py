@@ -10,18 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from digitrec.model.bundle import Bundle, load_bundle, write_scorecard
-from digitrec.model.champion import GATE, Entry
+from digitrec.model.champion import GATE, REMOVAL, Entry
 from digitrec.model.policy import short_hash
 from digitrec.model.shipped import DEFAULT
 from digitrec.registry.additions import Added, add
 from digitrec.registry.certified import certify
-from digitrec.registry.challenger import Effort, clear_work, make_challenger
+from digitrec.registry.challenger import Effort, make_challenger
 from digitrec.registry.evidence import gather, judged_by
-from digitrec.registry.gate import Verdict, judge
+from digitrec.registry.gate import GROUPS, Verdict, judge
 from digitrec.registry.pool import Corrections, load, read_used, write_used
 from digitrec.registry.report import Told, page
-from digitrec.registry.store import Registry, make_registry, open_registry, page_name
+from digitrec.registry.store import Registry, clear_work, make_registry, open_registry, page_name
 from digitrec.runtime.ray_session import ray_session
 from digitrec.storage.folder import within
 from digitrec.storage.lock import exclusive
@@ -59,6 +61,7 @@ class Outcome:
     challenger: str | None = None
     verdict: Verdict | None = None
     report: str | None = None  # where the page lies
+    why: str = ""  # nothing was done, though there is something new
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `--json` prints it."""
@@ -70,6 +73,7 @@ class Outcome:
             "problems": [str(one) for one in self.added.problems] if self.added else [],
             "gate": None if self.verdict is None else self.verdict.to_json(),
             "report": self.report,
+            "why": self.why,
         }
 
 
@@ -84,7 +88,7 @@ def retrain(settings: RetrainSettings) -> Outcome:
     registry = make_registry(settings.registry, settings.model)
     with exclusive(registry.folder, registry.location) as check_lease:
         _finish(registry)
-        added = add(registry.folder, settings.corrections, source=settings.source)
+        added = _add(registry, settings)
         corrections = load(registry.folder)
         champion = registry.bundle(registry.id_of("champion"))
         new = _new(registry, corrections)
@@ -101,11 +105,25 @@ def plan(settings: RetrainSettings) -> Outcome:
         InputError: there is no such registry, or a file of corrections can't be read.
     """
     registry = open_registry(settings.registry)
-    added = add(registry.folder, settings.corrections, source=settings.source, dry_run=True)
+    added = _add(registry, settings, dry_run=True)
     new = _new(registry, load(registry.folder)) + added.new
     champion = registry.id_of("champion")
     state = NOTHING if new < settings.min_corrections else PLANNED
     return Outcome(state=state, champion=champion, new=new, added=added)
+
+
+def _add(registry: Registry, settings: RetrainSettings, *, dry_run: bool = False) -> Added:
+    removed: dict[str, str] = {}
+    for entry in registry.history():
+        if entry.kind == REMOVAL:
+            removed = {**dict.fromkeys(entry.fields["scans"], entry.time), **removed}
+    return add(
+        registry.folder,
+        settings.corrections,
+        source=settings.source,
+        removed=removed,
+        dry_run=dry_run,
+    )
 
 
 def _challenge(
@@ -123,6 +141,9 @@ def _challenge(
     if judging.any():
         log.info("%d corrections are MNIST's, by which the gate judges", int(judging.sum()))
         corrections = replace(corrections, golden=corrections.golden | judging)
+    if why := too_few(corrections):
+        state = NOTHING
+        return Outcome(state=state, champion=champion.card.id, new=new, added=added, why=why)
     key = short_hash([champion.card.calibration_id, identity, effort.epochs])
     with ray_session():
         made = make_challenger(registry, key, champion, corrections, effort)
@@ -157,6 +178,18 @@ def _challenge(
         challenger=challenger.card.id,
         verdict=verdict,
         report=within(registry.name, report),
+    )
+
+
+def too_few(corrections: Corrections) -> str:
+    """Say why no challenger could pass on these corrections, however good; empty: one could."""
+    golden = len(np.unique(corrections.clusters[corrections.golden].astype(str)))
+    trained = len(np.unique(corrections.clusters[~corrections.golden].astype(str)))
+    if golden >= GROUPS and trained >= 2:
+        return ""
+    return (
+        f"{trained:,} to train and {golden:,} golden ones, near-copies counting once, are too few "
+        f"to show anything: it takes 2 and {GROUPS}"
     )
 
 

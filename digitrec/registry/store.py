@@ -326,3 +326,13 @@ def _check_is_free(folder: Folder) -> None:
         raise InputError(f"{folder.name} can't be used: {why.strerror or why}") from why
     if there - {BUNDLES, LOG, DATA, WORK, REPORTS, LOCK}:
         raise InputError(f"{folder.name} holds something else than a registry: choose another")
+
+
+def clear_work(registry: Registry) -> None:
+    """Delete what retrainings have left that is not needed any more: trainings on the way."""
+    from pyarrow import fs
+
+    folder = registry.folder.below(WORK)
+    store = folder.remote.filesystem if folder.remote else fs.LocalFileSystem()
+    with suppress(FileNotFoundError):
+        store.delete_dir(folder.path)

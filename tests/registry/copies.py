@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from digitrec.datasets.labelled import png
 from digitrec.datasets.synthetic.sets import draw_digit
+from digitrec.registry.removal import Forgotten, find, remove
+from digitrec.storage.folder import Folder
 
 Scan = NDArray[np.uint8]
 # Makes an image file of a scan again.
@@ -76,3 +78,10 @@ def write_table(table: Path, rows: Sequence[Sequence[object]], *names: str) -> P
     with table.open("w", newline="") as file:
         csv.writer(file).writerows([names or ("path", "label", "group"), *rows])
     return table
+
+
+def forget(folder: Folder, names: Sequence[str]) -> Forgotten:
+    """Take scans out of a registry's data, as `digitrec models forget` does."""
+    found = find(folder, names)
+    remove(folder, found.removed)
+    return found

@@ -21,9 +21,8 @@ from digitrec.errors import InputError
 from digitrec.registry.additions import add
 from digitrec.registry.corrections import allowed, read_corrections
 from digitrec.registry.pool import load
-from digitrec.registry.removal import forget
 from digitrec.storage.folder import open_folder
-from tests.registry.copies import drawn, write_table
+from tests.registry.copies import drawn, forget, write_table
 
 
 @pytest.fixture

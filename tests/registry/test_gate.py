@@ -147,6 +147,12 @@ def test_a_slower_one_is_stopped() -> None:
     assert stopped(replace(evidence(), seconds=(1.0, 1.3))) == ["speed"]
 
 
+def test_a_source_that_loses_its_policies_stops_it() -> None:
+    sources = frozenset({"", "office"}), frozenset({""})
+    assert stopped(replace(evidence(), sources=sources)) == ["sources"]
+    assert stopped(replace(evidence(), sources=(sources[1], sources[0]))) == []
+
+
 @pytest.mark.parametrize("groups", [8, 2])
 def test_no_evidence_is_no_reason_to_change(groups: int) -> None:
     gains = [gain("all corrections gain", 0.0, groups), gain("golden corrections gain")]

@@ -24,13 +24,12 @@ from digitrec.registry.pool import (
     used_by,
     write_used,
 )
-from digitrec.registry.removal import forget
 from digitrec.registry.retrain import NOTHING, RetrainSettings, plan
 from digitrec.registry.sides import GOLDEN, NEITHER, TRAINS, Members, sides
 from digitrec.registry.similar import Views, near_copies
 from digitrec.registry.store import DATA, make_registry
 from digitrec.storage.folder import Folder, open_folder
-from tests.registry.copies import Scan, drawn, write_table
+from tests.registry.copies import Scan, drawn, forget, write_table
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +237,22 @@ def test_a_removal_that_broke_off_is_finished_by_the_next(
     assert forget(registry, ["4.png"]).removed == removed
     [name] = data_files(registry)
     assert len(read_data(registry, name)) == 10 - len(removed)
+
+
+def test_what_was_taken_out_comes_back_by_a_later_answer_alone(
+    registry: Folder, shown: list[tuple[Scan, int]], tmp_path: Path
+) -> None:
+    file = table(tmp_path / "given", of_writers(shown[:10], 2))
+    add(registry, [file])
+    gone = dict.fromkeys(forget(registry, ["4.png"]).removed, "2026-11-26T12:00:00+00:00")
+    again = add(registry, [file], removed=gone)
+    assert (again.new, len(again.problems)) == (0, len(gone))
+    assert "took it out on 2026-11-26" in str(again.problems[0])
+    scan = tmp_path / "given" / "4.png"
+    for time, comes in (("2026-11-26T11:59:00+00:00", 0), ("soon", 0), ("2026-11-27T08:00:00Z", 1)):
+        later = tmp_path / "later.csv"
+        later.write_text(f"path,label,time\n{scan},4,{time}\n")
+        assert add(registry, [str(later)], removed=gone).new == comes
 
 
 def test_what_came_and_went_since_the_last_challenger_is_counted(
