@@ -41,10 +41,10 @@ BESIDE_LINT = log=$$(mktemp); (set -x; $(LINT)) > "$$log" 2>&1 & lint=$$!; \
 check: $(VENV)/.installed-dev
 	@$(call BESIDE_LINT,$(BIN)/pytest -n auto -m "$(UNIT)")
 
-# What is slow mostly waits, for Ray or for a process: two files at a time, on any number of CPUs.
+# What is slow mostly waits, for Ray or for a process: three files at a time, on any number of CPUs.
 test: $(VENV)/.installed-dev
 	@$(call BESIDE_LINT,$(BIN)/pytest -n auto -m "not slow and not ray")
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow or ray"
+	$(BIN)/pytest -n 3 --dist loadfile -m "slow or ray"
 
 lint: $(VENV)/.installed-dev
 	$(LINT)

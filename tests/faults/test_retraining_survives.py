@@ -111,20 +111,3 @@ def test_killed_at_five_points_it_comes_to_its_end(registry: Path, tmp_path: Pat
     assert code == 0
     assert "nothing to do" in said
     assert open_registry(str(registry)).champion() == after
-
-
-def test_of_two_at_once_one_runs_and_the_other_is_told_of_it(
-    registry: Path, tmp_path: Path
-) -> None:
-    corrections = make_corrections(tmp_path / "corrections")
-    both = [retraining(registry, corrections), retraining(registry, corrections)]
-    answers = [told(process) for process in both]
-    assert sorted(code for code, _ in answers) == [0, 2], answers
-    first, second = (0, 1) if answers[0][0] == 0 else (1, 0)
-    said = answers[second][1]
-    assert f"another run is writing to {registry}" in said
-    assert f"process {both[first].pid}" in said
-    assert "Traceback" not in said
-    kept = open_registry(str(registry))
-    assert kept.check() == []
-    assert sum(entry.kind == GATE for entry in kept.history()) == 1

@@ -13,7 +13,7 @@ from digitrec.datasets.labelled import load_labelled
 from digitrec.evaluation.labelled_set import measure
 from digitrec.model.bundle import load_bundle
 from digitrec.model.engine import open_engine
-from digitrec.registry import challenger
+from digitrec.registry import challenger, evidence
 from digitrec.registry.challenger import Effort
 from digitrec.registry.gate import loss
 from digitrec.registry.retrain import KEPT, RetrainSettings, retrain
@@ -49,9 +49,11 @@ def fours_as_nines(labels: Labels) -> Labels:
 
 @pytest.fixture(scope="module", autouse=True)
 def drawn_once() -> Iterator[None]:
-    """What a network has learnt from is the same in all of these retrainings."""
+    """What a network has learnt from is the same in all of these retrainings; less is read."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(challenger, "training_parts", cache(challenger.training_parts))
+        patch.setattr(challenger, "FOLDS", 2)
+        patch.setattr(evidence, "SUITE_IMAGES", 100)
         yield
 
 
