@@ -24,8 +24,9 @@ RANDOM = np.random.default_rng(0)
 @pytest.fixture
 def data() -> Labelled:
     """103 images: no multiple of a batch, nor of a number of workers."""
-    images = RANDOM.integers(0, 256, (103, 28, 28), dtype=np.uint8)
-    return labelled(images, RANDOM.integers(0, 10, 103, dtype=np.uint8), CPU)
+    random = np.random.default_rng(0)  # the same whichever tests have run before
+    images = random.integers(0, 256, (103, 28, 28), dtype=np.uint8)
+    return labelled(images, random.integers(0, 10, 103, dtype=np.uint8), CPU)
 
 
 def network() -> nn.Module:
@@ -142,8 +143,8 @@ def test_what_has_no_strength_is_not_augmented(data: Labelled) -> None:
 
     plain = loss(1, REPORT)
     augmented = replace(ROBUST, batch_size=REPORT.batch_size, junk=0)
-    assert loss(0, augmented) == pytest.approx(plain, rel=1e-3)
-    assert loss(1, augmented) != pytest.approx(plain, rel=1e-3)
+    assert loss(0, augmented) == pytest.approx(plain, rel=1e-5)
+    assert loss(1, augmented) != pytest.approx(plain, rel=1e-4)
 
 
 def test_a_resumed_augmented_run_is_the_uninterrupted_one(data: Labelled) -> None:
