@@ -270,12 +270,8 @@ def bound(location: str, answers: Path) -> Bound:
         InputError: it is no sample of this result as it is now, or an answer can't be used.
     """
     folder, table = (answers, None) if answers.is_dir() else (answers.parent, answers)
-    result, drawing = open_result(location), read_draw(folder)
-    if (result.run["run_id"], result.run["finished"]) != (drawing.run_id, drawing.finished):
-        raise InputError(
-            f"{folder} was drawn of another result, or {location} has changed since: draw again"
-        )
-    sample = read_sample(folder)
+    result = open_result(location)
+    drawing, sample = sample_of(result, folder)
     if table is not None and table.resolve() == (folder / SAMPLE).resolve():
         table = None
     given = answered(sample, table)
@@ -305,6 +301,21 @@ def bound(location: str, answers: Path) -> Bound:
         of=drawing.of,
         by_digit=by_digit if drawing.per_digit else None,
     )
+
+
+def sample_of(result: Result, folder: Path) -> tuple[Draw, list[Drawn]]:
+    """Read a sample, if it is one of this result as it is now: how it was drawn, and its rows.
+
+    Raises:
+        InputError: it is not.
+    """
+    drawing = read_draw(folder)
+    if (result.run["run_id"], result.run["finished"]) != (drawing.run_id, drawing.finished):
+        raise InputError(
+            f"{folder} was drawn of another result, or {result.folder.name} has changed since: "
+            "draw again"
+        )
+    return drawing, read_sample(folder)
 
 
 def _digits(result: Result, places: Sequence[Place]) -> NDArray[np.int64]:

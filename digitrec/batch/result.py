@@ -12,7 +12,7 @@ import pyarrow as pa
 from digitrec.batch import manifest
 from digitrec.batch.chunk_reader import piece_contents
 from digitrec.batch.chunks import Chunk, chunk_numbers, read_chunk
-from digitrec.batch.parts import UNREADABLE, part_name, read_file
+from digitrec.batch.parts import UNREADABLE, Footer, part_name, read_file
 from digitrec.batch.stats import Stats
 from digitrec.errors import InputError, ScanError
 from digitrec.inputs.options import InputOptions
@@ -72,10 +72,7 @@ def open_result(location: str) -> Result:
         )
 
     def stats(number: int) -> Stats:
-        try:
-            return read_file(folder, part_name(number), [])[0].stats
-        except UNREADABLE as why:
-            raise InputError(f"{folder.name}/{part_name(number)} can't be used: {why}") from why
+        return _read(folder, number, [])[0].stats
 
     numbers = chunk_numbers(folder)
     with ThreadPoolExecutor(THREADS) as pool:
@@ -88,10 +85,15 @@ def rows_of(result: Result, number: int, columns: Sequence[str] | None = None) -
     Raises:
         InputError: the part can't be used.
     """
+    return _read(result.folder, number, columns)[1]
+
+
+def _read(folder: Folder, number: int, columns: Sequence[str] | None) -> tuple[Footer, pa.Table]:
+    """Read a part, see `parts.read_file`; one that can't be used is the user's to know of."""
     try:
-        return read_file(result.folder, part_name(number), columns)[1]
+        return read_file(folder, part_name(number), columns)
     except UNREADABLE as why:
-        raise InputError(f"{result.folder.name}/{part_name(number)} can't be used: {why}") from why
+        raise InputError(f"{folder.name}/{part_name(number)} can't be used: {why}") from why
 
 
 def fetched(result: Result, places: Sequence[Place]) -> Iterator[Fetched]:
@@ -111,7 +113,7 @@ def _of_part(
     result: Result, part: int, rows: Sequence[int], remotes: Sequence[Remote], shards: ShardReader
 ) -> Iterator[Fetched]:
     some, stamps = _only(read_chunk(result.folder, part), rows), list[int]()
-    told, _ = read_file(result.folder, part_name(part), [])
+    told, _ = _read(result.folder, part, [])
     pieces = [_from_here(piece, result.run["relative_to"] or "") for piece in some.pieces]
     paths = [path for piece in pieces for path in _files(piece)]
     contents = (

@@ -178,13 +178,19 @@ def answered(sample: Sequence[Drawn], table: Path | None) -> list[Drawn]:
     return [replace(row, label=given.get(row.number, "")) for row in sample]
 
 
-def _checked(label: str, where: str) -> str:
+def answer_of(label: str) -> str | None:
+    """Return what a label says: `0` to `9`, `blank` or `not-a-digit`; None: it is none."""
     if label.lower() in NO_DIGITS:
         return label.lower()
     named = LABEL.fullmatch(label)
+    return None if named is None else named[1]
+
+
+def _checked(label: str, where: str) -> str:
+    named = answer_of(label)
     if named is None:
         raise InputError(f"{where} has the answer {label}: {EXPECTED}")
-    return named[1]
+    return named
 
 
 def in_order(sample: Sequence[Drawn]) -> tuple[list[Drawn], int]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import fs, parquet
+from pyarrow import fs
 
 from digitrec.datasets import mnist
 from digitrec.datasets.corruptions import CORRUPTIONS, CorruptedImages, Corruption
@@ -24,12 +24,11 @@ from digitrec.inputs.rows import (
     PARQUET,
     PATH_COLUMNS,
     TSV,
-    csv_columns,
-    csv_names,
+    column_names,
     ending,
     find,
-    parquet_columns,
     resolved,
+    table_columns,
 )
 from digitrec.storage.files import check_is_free, is_uri
 from digitrec.storage.paths import readable
@@ -254,10 +253,7 @@ def is_of_review(source: str) -> bool:
         return False
     try:
         with opened(source, open_remotes([source])) as file:
-            if ending(source) == PARQUET:
-                names = parquet.ParquetFile(file).schema_arrow.names
-            else:
-                names = csv_names(file, source, (PATH_COLUMNS, LABEL_COLUMNS))
+            names = column_names(file, source, (PATH_COLUMNS, LABEL_COLUMNS))
     except (pa.ArrowException, OSError) as why:
         raise InputError(f"{readable(source)} can't be read as a table: {why}") from why
     return all(find(names, choices) for choices in (["predicted"], ["reviewer", "confidence"]))
@@ -301,10 +297,7 @@ def _columns(file: Any, table: str, wanted: Sequence[Sequence[str]]) -> Iterator
             "columns path and label"
         )
     try:
-        if ending(table) == PARQUET:
-            yield from parquet_columns(parquet.ParquetFile(file), table, wanted)
-        else:
-            yield from csv_columns(file, table, wanted)
+        yield from table_columns(file, table, wanted)
     except InputError as why:
         raise InputError(f"{readable(table)} has no columns path and label: {why}") from why
 

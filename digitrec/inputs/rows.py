@@ -81,9 +81,30 @@ def csv_columns(
         yield [batch.column(name).to_pylist() for name in columns]
 
 
-def csv_names(file: Any, table: str, wanted: Sequence[Sequence[str]]) -> list[str]:
-    """Return what the columns of a CSV or TSV file are called, in which `wanted` should be."""
-    return _header(file, table, wanted)[0]
+def table_columns(
+    file: Any, table: str, wanted: Sequence[Sequence[str]]
+) -> Iterator[list[list[Any]]]:
+    """Yield columns of a CSV, TSV or Parquet file, many rows at a time; see `parquet_columns`."""
+    if ending(table) == PARQUET:
+        yield from parquet_columns(parquet.ParquetFile(file), table, wanted)
+    else:
+        yield from csv_columns(file, table, wanted)
+
+
+def column_names(file: Any, table: str, wanted: Sequence[Sequence[str]]) -> list[str]:
+    """Return what the columns of a CSV, TSV or Parquet file are called; it may be read then.
+
+    Args:
+        file: the file, open.
+        table: how it is called.
+        wanted: what should be among them: it tells what parts a CSV's columns.
+    """
+    if ending(table) == PARQUET:
+        names: list[str] = parquet.ParquetFile(file).schema_arrow.names
+    else:
+        names, _, _ = _header(file, table, wanted)
+    file.seek(0)
+    return names
 
 
 def _header(

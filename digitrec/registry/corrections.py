@@ -6,16 +6,22 @@ What can't be used is listed with its reason and left out; the rest of its file 
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import parquet
 
-from digitrec.datasets.answers import NO_DIGITS, SAMPLE, is_drawn, load_answers
-from digitrec.datasets.labelled import GROUPS, LABEL, load_labelled
+from digitrec.datasets.answers import (
+    EXPECTED,
+    NO_DIGITS,
+    SAMPLE,
+    answer_of,
+    is_drawn,
+    load_answers,
+)
+from digitrec.datasets.labelled import GROUPS, load_labelled
 from digitrec.errors import InputError, ScanError
 from digitrec.inputs.decode import decode
 from digitrec.inputs.fetch import contents
@@ -25,19 +31,17 @@ from digitrec.inputs.rows import (
     PARQUET,
     PATH_COLUMNS,
     TSV,
-    csv_columns,
-    csv_names,
+    column_names,
     ending,
     find,
-    parquet_columns,
     resolved,
+    table_columns,
 )
 from digitrec.storage.files import is_uri
 from digitrec.storage.folder import open_folder, within
 from digitrec.storage.paths import readable
 from digitrec.storage.uris import Remote, open_remotes, opened, shown
 
-EXPECTED = "expected 0 to 9, blank or not-a-digit"
 # What a table may say beside path and label, and what the column may be called.
 MORE = {
     "group": GROUPS,
@@ -220,35 +224,25 @@ def _of_table(table: str) -> _Given:
 def _cells(file: Any, table: str) -> Iterator[dict[str, Any]]:
     """Yield a table's rows: what each has in the columns that are there."""
     wanted: tuple[Sequence[str], ...] = (PATH_COLUMNS, LABEL_COLUMNS)
-    if ending(table) == PARQUET:
-        whole = parquet.ParquetFile(file)
-        names, more = whole.schema_arrow.names, {**MORE, CONTENT: (CONTENT,)}
-    elif ending(table) in (CSV, TSV):
-        names, more = csv_names(file, table, wanted), MORE
-        file.seek(0)
-    else:
+    if ending(table) not in (CSV, TSV, PARQUET):
         raise InputError(CANT.format(readable(table), "expected .csv, .tsv or .parquet"))
+    names = column_names(file, table, wanted)
+    more = {**MORE, CONTENT: (CONTENT,)} if ending(table) == PARQUET else MORE
     there = {key: choices for key, choices in more.items() if find(names, choices)}
-    columns = [*wanted, *there.values()]
     keys = ("path", "label", *there)
-    pieces: Iterable[list[list[Any]]] = (
-        parquet_columns(whole, table, columns)
-        if ending(table) == PARQUET
-        else csv_columns(file, table, columns)
-    )
-    for piece in pieces:
+    for piece in table_columns(file, table, [*wanted, *there.values()]):
         for row in zip(*piece, strict=True):
             yield dict(zip(keys, row, strict=True))
 
 
 def _row(name: str, number: int, cells: dict[str, Any], table: str) -> _Row | Problem:
     path, content = _text(cells["path"]), cells.get(CONTENT)
-    label = allowed(_text(cells["label"]))
+    label = answer_of(_text(cells["label"]))
     if label is None:
         return Problem(name, number, f"the label {_text(cells['label'])!r}: {EXPECTED}")
     if not isinstance(content, bytes) and (not path or "\0" in path or "\n" in path):
         return Problem(name, number, f"the path {path!r} names no image file")
-    predicted, confidence = allowed(_text(cells.get("predicted"))), _text(cells.get("confidence"))
+    predicted, confidence = answer_of(_text(cells.get("predicted"))), _text(cells.get("confidence"))
     said = Said(
         file=name,
         row=number,
@@ -263,14 +257,6 @@ def _row(name: str, number: int, cells: dict[str, Any], table: str) -> _Row | Pr
         time=_text(cells.get("time")),
     )
     return _Row(said, content if isinstance(content, bytes) else resolved(path, table))
-
-
-def allowed(label: str) -> str | None:
-    """Return a label as the registry has it: `0` to `9`, `blank` or `not-a-digit`; None: none."""
-    if label.lower() in NO_DIGITS:
-        return label.lower()
-    named = LABEL.fullmatch(label)
-    return None if named is None else named[1]
 
 
 def _text(cell: Any) -> str:

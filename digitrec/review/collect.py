@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from digitrec.batch.audit import sample_of
 from digitrec.batch.result import Fetched, Place, Result, fetched, open_result
 from digitrec.datasets.answers import Drawn, write_sample
 from digitrec.errors import InputError, ScanError
@@ -13,7 +14,7 @@ from digitrec.review.corrected import check_corrected, write_corrected
 from digitrec.review.corrections import Correction, check_out, write_corrections
 from digitrec.review.exports import Answer, Given, Refused, read_exports
 from digitrec.review.items import Row, digest_of, make_items, read_rows, sample_items
-from digitrec.review.make import origin_of, sample_of, write_page
+from digitrec.review.make import origin_of, write_page
 
 DEFAULT_OUT = "corrections.csv"
 
@@ -69,7 +70,7 @@ def collect(
         check_out(out)
     if corrected is not None:
         check_corrected(result, corrected)
-    drawn = sample_of(result, Path(folder)) if folder else []
+    drawn = sample_of(result, Path(folder))[1] if folder else []
     found = _agreed(result, drawn, given)
     if not found.settled and not found.open:
         raise _nothing(found.refused)

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from digitrec.datasets.answers import NO_DIGITS
-from digitrec.datasets.labelled import LABEL
+from digitrec.datasets.answers import answer_of
 from digitrec.errors import InputError
 from digitrec.review.label_studio import answers_in, is_export
 from digitrec.storage.folder import open_file
@@ -156,12 +155,10 @@ def _answer(where: str, row: Mapping[str, Any]) -> Answer:
 
 def _label(value: Any) -> str:
     text = _words(value).lower()
-    if text in NO_DIGITS:
-        return text
-    named = LABEL.fullmatch(text)
-    if named is None or not named[1].isascii():
+    label = answer_of(text)
+    if label is None or not label.isascii():
         raise ValueError(f"the label {text!r} is none: {EXPECTED}" if text else "it has no label")
-    return named[1]
+    return label
 
 
 def _words(value: Any) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from digitrec.batch.audit import sample_of
 from digitrec.batch.result import Result, open_result
-from digitrec.datasets.answers import Drawn, read_draw, read_sample
 from digitrec.errors import InputError
 from digitrec.review.items import Item, make_items, most_doubtful, sample_items
 from digitrec.review.label_studio import config_xml, tasks_json
@@ -52,7 +52,7 @@ def make(
     """
     result = open_result(location)
     if sample is not None:
-        items = sample_items(sample, sample_of(result, sample))
+        items = sample_items(sample, sample_of(result, sample)[1])
         return write_page(origin_of(result, location, sample), items, out, language, form)
     chosen = most_doubtful(result, count)
     if not chosen.places:
@@ -62,21 +62,6 @@ def make(
         raise InputError(f"none of the scans can be shown any more: {missing[0]}")
     made = write_page(origin_of(result, location), items, out, language, form)
     return replace(made, left=chosen.left, missing=missing)
-
-
-def sample_of(result: Result, folder: Path) -> list[Drawn]:
-    """Read a sample, if it is one of this result as it is now.
-
-    Raises:
-        InputError: it is not.
-    """
-    drawing = read_draw(folder)
-    if (result.run["run_id"], result.run["finished"]) != (drawing.run_id, drawing.finished):
-        raise InputError(
-            f"{folder} was drawn of another result, or {result.folder.name} has changed since: "
-            "draw again"
-        )
-    return read_sample(folder)
 
 
 def origin_of(result: Result, location: str, sample: Path | None = None) -> Origin:

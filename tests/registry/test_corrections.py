@@ -15,11 +15,11 @@ from pyarrow import parquet
 from digitrec.batch.audit import draw
 from digitrec.batch.classify import classify
 from digitrec.batch.run import RunSettings
-from digitrec.datasets.answers import SAMPLE
+from digitrec.datasets.answers import SAMPLE, answer_of
 from digitrec.datasets.labelled import png
 from digitrec.errors import InputError
 from digitrec.registry.additions import add
-from digitrec.registry.corrections import allowed, read_corrections
+from digitrec.registry.corrections import read_corrections
 from digitrec.registry.pool import load
 from digitrec.storage.folder import open_folder
 from tests.registry.copies import drawn, forget, write_table
@@ -84,7 +84,7 @@ def test_a_table_says_what_scans_show_and_who_says_so(folder: Path) -> None:
      ("10", None), ("", None), ("seven", None), ("-1", None)],
 )  # fmt: skip
 def test_labels_are_digits_or_say_that_there_is_none(label: str, kept: str | None) -> None:
-    assert allowed(label) == kept
+    assert answer_of(label) == kept
 
 
 def test_rows_that_cannot_be_used_are_listed_and_the_rest_counts(folder: Path) -> None:
