@@ -143,8 +143,7 @@ def _words(outcome: "Outcome", options: argparse.Namespace) -> str:
 
 
 def _added(outcome: "Outcome") -> list[str]:
-    if (added := outcome.added) is None:
-        return []
+    added = outcome.added
     lines = [added.words()]
     for problem in added.problems[:SHOWN]:
         lines.append(f"not used     {problem}")

@@ -67,7 +67,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What the challenger's reading of N corrections gains, in nats of log-loss; see `gain`."""
+    """What the challenger's reading of N corrections gains, in nats of log-loss; see `better`."""
 
     title: str
     values: NDArray[np.float64]  # [N]
@@ -134,8 +134,10 @@ def _lines(evidence: Evidence) -> Iterator[Line]:
     yield within_margin(evidence.mnist)
     for pair in evidence.golden:
         yield not_worse(pair)
-    yield from suite_lines(evidence.suite)
-    yield classes(evidence.mnist, evidence.suite)
+    every = corrupted(evidence.suite)
+    yield not_worse(every)
+    yield worst_of(evidence.suite)
+    yield classes([evidence.mnist, every])
     yield accepted_wrong([evidence.mnist, *evidence.golden, *evidence.suite])
     yield not_accepted(evidence.empty)
     if evidence.coverages:
@@ -195,14 +197,14 @@ def _too_many(against: int, certain: int, at_least: int) -> bool:
     return against >= at_least and likely < SURE
 
 
-def not_worse(pair: Pair, level: float = LEVEL, name: str = "") -> Line:
+def not_worse(pair: Pair, level: float = LEVEL) -> Line:
     """Ask whether a set is read worse than chance explains: McNemar's exact test."""
     worse, better_now = pair.discordant
     p = p_worse(worse, better_now)
     count = len(pair.champion.labels)
     before, after = (int(one.sum()) for one in pair.right)
     return Line(
-        name or f"{pair.name} not worse",
+        f"{pair.name} not worse",
         p >= level,
         f"{pair.name}: {_share(before, count)} read right before, {_share(after, count)} now; "
         f"{better_now:,} better, {worse:,} worse (p = {p:.3g})",
@@ -223,14 +225,11 @@ def within_margin(pair: Pair) -> Line:
     )
 
 
-def suite_lines(suite: Sequence[Pair]) -> Iterator[Line]:
-    """Ask whether digits otherwise presented are read worse: all together, and each way."""
-    if not suite:
-        return
-    yield not_worse(together("all corruptions", suite))
+def worst_of(suite: Sequence[Pair]) -> Line:
+    """Ask whether digits are read worse in any single way of presenting them."""
     lines = [not_worse(pair, LEVEL / len(suite)) for pair in suite]
     worst = min(lines, key=lambda line: line.figures["p"])
-    yield Line(
+    return Line(
         "each corruption not worse",
         all(line.passed for line in lines),
         f"the worst of {len(suite)} corruptions: {worst.words}",
@@ -238,19 +237,20 @@ def suite_lines(suite: Sequence[Pair]) -> Iterator[Line]:
     )
 
 
-def together(name: str, pairs: Sequence[Pair]) -> Pair:
-    """Take pairs together, each scan with its unit."""
+def corrupted(suite: Sequence[Pair]) -> Pair:
+    """Take all ways of presenting digits together, each scan with its unit."""
     units = [
-        np.arange(len(one.champion.labels)) if one.units is None else one.units for one in pairs
+        np.arange(len(one.champion.labels)) if one.units is None else one.units for one in suite
     ]
-    champion = joined([one.champion for one in pairs])
-    challenger = joined([one.challenger for one in pairs])
-    return Pair(replace(champion, name=name), replace(challenger, name=name), np.concatenate(units))
+    before, after = (
+        replace(joined(some), name="all corruptions")
+        for some in ([one.champion for one in suite], [one.challenger for one in suite])
+    )
+    return Pair(before, after, np.concatenate(units))
 
 
-def classes(mnist: Pair, suite: Sequence[Pair]) -> Line:
+def classes(sets: Sequence[Pair]) -> Line:
     """Ask whether a single digit pays for the others: by more than a margin, and than chance."""
-    sets = [mnist, *([together("all corruptions", suite)] if suite else [])]
     lost = {f"{pair.name}, {k}": _lost(pair, k) for pair in sets for k in range(CLASSES)}
     stopped = [name for name, (share, p) in lost.items() if share > CLASS_MARGIN and p < LEVEL]
     worst = max(stopped or lost, key=lambda name: lost[name][0])
@@ -283,8 +283,7 @@ def accepted_wrong(pairs: Sequence[Pair]) -> Line:
         )
     )  # fmt: skip
     units = np.concatenate([_units(k, pair) for k, pair in enumerate(pairs)])
-    p = p_worse(*discordant(before, after, units))
-    counts = [int((~one).sum()) for one in (before, after)]
+    counts, p = _counted(before, after, units)
     return Line(
         "accepted wrong",
         p >= LEVEL,
@@ -292,6 +291,14 @@ def accepted_wrong(pairs: Sequence[Pair]) -> Line:
         f"{counts[1]:,} now (p = {p:.3g})",
         {"wrong": counts, "p": p},
     )
+
+
+def _counted(
+    before: NDArray[np.bool_], after: NDArray[np.bool_], units: NDArray[Any] | None
+) -> tuple[list[int], float]:
+    """Count what is not as it should be, before and now; and how likely so many more are."""
+    counts = [int((~one).sum()) for one in (before, after)]
+    return counts, p_worse(*discordant(before, after, units))
 
 
 def _units(k: int, pair: Pair) -> NDArray[np.str_]:
@@ -304,8 +311,7 @@ def _units(k: int, pair: Pair) -> NDArray[np.str_]:
 def not_accepted(empty: Pair) -> Line:
     """Ask whether more scans without a digit are taken for one."""
     before, after = (~one.accepted for one in (empty.champion, empty.challenger))
-    p = p_worse(*discordant(before, after, empty.units))
-    counts = [int((~one).sum()) for one in (before, after)]
+    counts, p = _counted(before, after, empty.units)
     return Line(
         "no digit, no answer",
         p >= LEVEL,

@@ -6,7 +6,7 @@ One HTML file that shows itself: its pictures are in it, and it asks no network 
 import base64
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from digitrec.model.bundle import Bundle
 from digitrec.plots.drift import drift_picture
 from digitrec.plots.training import curves
 from digitrec.registry.additions import Added
-from digitrec.registry.gate import Evidence, Pair, Verdict, is_right, together
+from digitrec.registry.gate import Evidence, Pair, Verdict, corrupted, is_right
 from digitrec.registry.pool import Corrections
 from digitrec.registry.runs import series
 from digitrec.registry.store import Registry
@@ -95,14 +95,9 @@ def page(told: Told) -> str:
         pictures=pictures,
         mistakes={
             pair.name: {"mended": list(_changed(pair, 1)), "made": list(_changed(pair, -1))}
-            for pair in [*pairs, _first(told.evidence.suite)]
-            if pair is not None
+            for pair in [*pairs, corrupted(told.evidence.suite)]
         },
     )
-
-
-def _first(suite: Sequence[Pair]) -> Pair | None:
-    return together("all corruptions", suite) if suite else None
 
 
 def _counts(corrections: Corrections) -> list[tuple[str, int, int]]:

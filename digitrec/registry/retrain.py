@@ -57,7 +57,7 @@ class Outcome:
     state: str  # NOTHING, PROMOTED, KEPT or PLANNED
     champion: str  # as it is now
     new: int  # corrections that came or went since the last challenger was judged
-    added: Added | None = None  # what this call brought
+    added: Added  # what this call brought
     challenger: str | None = None
     verdict: Verdict | None = None
     report: str | None = None  # where the page lies
@@ -70,7 +70,7 @@ class Outcome:
             "champion": self.champion,
             "challenger": self.challenger,
             "new": self.new,
-            "problems": [str(one) for one in self.added.problems] if self.added else [],
+            "problems": [str(one) for one in self.added.problems],
             "gate": None if self.verdict is None else self.verdict.to_json(),
             "report": self.report,
             "why": self.why,
@@ -142,8 +142,7 @@ def _challenge(
         log.info("%d corrections are MNIST's, by which the gate judges", int(judging.sum()))
         corrections = replace(corrections, golden=corrections.golden | judging)
     if why := too_few(corrections):
-        state = NOTHING
-        return Outcome(state=state, champion=champion.card.id, new=new, added=added, why=why)
+        return Outcome(state=NOTHING, champion=champion.card.id, new=new, added=added, why=why)
     key = short_hash([champion.card.calibration_id, identity, effort.epochs])
     with ray_session():
         made = make_challenger(registry, key, champion, corrections, effort)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from digitrec.inputs.decode import decode
 from digitrec.model.bundle import load_bundle
-from digitrec.model.engine import open_engine
+from digitrec.model.engine import kept_engine
 from digitrec.normalize.arrays import SIDE
 from digitrec.normalize.scan import NOTHING, grey, inspect, is_plain
 from digitrec.reader import read_scans
@@ -86,7 +86,7 @@ def views_of(contents: Sequence[bytes]) -> Views:
         elif not _is_solid(seen.ink):
             found[k] = _outline(seen.ink)
         plain[k] = is_plain(seen, pixels)
-    scans = read_scans(contents, open_engine(load_bundle("small"))).scans
+    scans = read_scans(contents, kept_engine(load_bundle("small"))).scans
     return Views(scans, found, plain)
 
 

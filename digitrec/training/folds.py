@@ -10,7 +10,7 @@ from torch import Tensor
 
 from digitrec.errors import RunError
 from digitrec.training.data import Arrays, stacked
-from digitrec.training.loop import begin, labelled, mixed, train_epoch
+from digitrec.training.loop import begin, held_to, labelled, mixed, train_epoch
 from digitrec.training.recipes import Recipe
 
 Weights = dict[str, Tensor]
@@ -40,12 +40,8 @@ def train_folds(
         RunError: one failed, and failed again on every retry.
     """
     reference = ray.put(known)
-    tasks = {
-        _trained.options(num_cpus=1, num_gpus=int(use_gpu)).remote(
-            recipe, reference, some, start
-        ): k
-        for k, some in enumerate(corrections)
-    }
+    task = ray.remote(num_cpus=1, num_gpus=int(use_gpu))(learn_on)
+    tasks = {task.remote(recipe, reference, some, start): k for k, some in enumerate(corrections)}
     while tasks:
         [done], _ = ray.wait(list(tasks))
         try:
@@ -55,13 +51,13 @@ def train_folds(
         yield tasks.pop(done), weights
 
 
-@ray.remote
-def _trained(
+def learn_on(
     recipe: Recipe,
     known: tuple[Arrays, NDArray[np.float32]],
     corrections: Arrays,
     start: Weights,
 ) -> Weights:
+    """Train on one set of corrections, in this process; see `train_folds`."""
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     arrays, strengths = known
@@ -73,7 +69,7 @@ def _trained(
         count,
     )
     network, optimizer = begin(recipe, device, start)
-    champion = begin(recipe, device, start)[0].eval() if recipe.distilled else None
+    champion = held_to(network, recipe)
     for epoch in range(1, recipe.epochs + 1):
         train_epoch(network, optimizer, data, recipe, epoch, champion=champion)
     weights = {name: value.cpu() for name, value in network.state_dict().items()}

@@ -1,5 +1,6 @@
 """The training loop: plain torch on tensors in memory, for one worker or one of several."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,11 @@ def begin(
     return network, torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
+
+
+def held_to(network: nn.Module, recipe: Recipe) -> nn.Module | None:
+    """Return the champion that a network is to agree with, itself as it begins; None: with none."""
+    return copy.deepcopy(network).eval() if recipe.distilled else None
 
 
 def mixed(

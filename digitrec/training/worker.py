@@ -3,7 +3,6 @@
 It imports little, because every worker process imports it anew.
 """
 
-import copy
 import tempfile
 import time
 from dataclasses import asdict
@@ -19,7 +18,14 @@ from torch import Tensor, nn
 
 from digitrec.training.data import WorkerData
 from digitrec.training.epoch_log import EpochRecord
-from digitrec.training.loop import begin, epoch_batches, evaluate, labelled, train_epoch
+from digitrec.training.loop import (
+    begin,
+    epoch_batches,
+    evaluate,
+    held_to,
+    labelled,
+    train_epoch,
+)
 from digitrec.training.recipes import Recipe
 
 STATE = "state.pt"
@@ -46,7 +52,8 @@ def train_worker(config: dict[str, Any]) -> None:
     training = labelled(*train_arrays, device, strengths, config["corrections"])
     test = labelled(*test_arrays, device)
     network, optimizer = begin(recipe, device, config["start"])
-    champion = copy.deepcopy(network).eval() if recipe.distilled else None
+    champion = held_to(network, recipe)
+    images = sum(map(len, epoch_batches(training, recipe, 1)))  # of every epoch
     records = restore(network, optimizer, EpochRecord)
     replica = ray.train.torch.prepare_model(network) if world_size > 1 else network
     for epoch in range(len(records) + 1, recipe.epochs + 1):
@@ -54,7 +61,6 @@ def train_worker(config: dict[str, Any]) -> None:
         train_sum = train_epoch(
             replica, optimizer, training, recipe, epoch, rank, world_size, champion
         )
-        images = sum(map(len, epoch_batches(training, recipe, epoch)))
         train_loss = over_workers(train_sum, world_size) / images
         seconds = time.perf_counter() - start
         test_loss, test_accuracy = (

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from digitrec.datasets.labelled import LabelledSet, load_labelled
@@ -26,8 +25,9 @@ from digitrec.model.bundle import load_bundle
 from digitrec.model.card import WEIGHTS
 from digitrec.model.engine import open_engine
 from digitrec.model.shipped import SHIPPED
-from digitrec.training.data import Arrays, joined, stacked, strengths, training_parts
-from digitrec.training.loop import begin, labelled, mixed, scale, train_epoch
+from digitrec.training.data import Arrays, joined, strengths, training_parts
+from digitrec.training.folds import learn_on
+from digitrec.training.loop import begin, scale
 from digitrec.training.recipes import Recipe, further
 
 FOLDS = (("writer01", "writer02", "writer03"), ("writer04", "writer05", "writer06"),
@@ -50,21 +50,6 @@ def variants(recipe: Recipe) -> dict[str, Recipe]:
 def normalized(labelled_set: LabelledSet) -> Arrays:
     read = measure(open_engine(load_bundle("small")), labelled_set)
     return read.scans, labelled_set.labels
-
-
-def learn_on(
-    recipe: Recipe, known: tuple[Arrays, NDArray[np.float32]], some: Arrays, start: Weights
-) -> nn.Module:
-    """Train the network on, in this process; give it in its place."""
-    arrays, limits = known
-    ones = np.ones(len(some[1]), np.float32)
-    data = labelled(*stacked([arrays, some]), CPU, np.concatenate([limits, ones]), len(ones))
-    network, optimizer = begin(recipe, CPU, start)
-    champion = begin(recipe, CPU, start)[0].eval()
-    for epoch in range(1, recipe.epochs + 1):
-        train_epoch(network, optimizer, data, recipe, epoch, champion=champion)
-    network.load_state_dict(mixed(network.state_dict(), start, recipe.kept))
-    return network.eval()
 
 
 @torch.inference_mode()
@@ -102,7 +87,8 @@ def rows(name: str) -> Iterator[str]:
         for fold in FOLDS:
             held = np.isin(writers, fold)
             some = digits[0][~held], digits[1][~held]
-            network = learn_on(variant, known, some, start)
+            network, _ = begin(variant, CPU, learn_on(variant, known, some, start))
+            network.eval()
             results.append(scored(network, (digits[0][held], digits[1][held]), temperature))
             others.append(scored(network, calibration, temperature)[0])
         total = np.sum(results, axis=0)
